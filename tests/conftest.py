@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import os
 import shutil
@@ -22,6 +23,7 @@ import pytest
 from connector_runtime.errors import Guard
 from connector_runtime.model import Choices
 from zoom_connector import AsyncClient, Client, Connector, Page, Result, load
+from zoom_connector.__main__ import main
 from zoom_connector.sandbox import Sandbox
 
 HERE = Path(__file__).parent
@@ -52,6 +54,43 @@ def _open_guard(monkeypatch: pytest.MonkeyPatch) -> None:
 def zoom() -> Iterator[Sandbox]:
     with Sandbox() as sandbox:
         yield sandbox
+
+
+@pytest.fixture
+def settings(zoom: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """A person's environment for commands: the sandbox, its token, and a data directory of this test's own."""
+    for name in [name for name in os.environ if name.startswith("ZOOM_")]:
+        monkeypatch.delenv(name)
+    variables = {"XDG_DATA_HOME": str(tmp_path), "ZOOM_BASE_URL": zoom.base_url, "ZOOM_ACCESS_TOKEN": zoom.token}
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("sys.argv", ["zoom-connector"])
+    return variables
+
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(settings: dict[str, str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs a command in this process: exit code, stdout, stderr."""
+    return in_process(main, capsys, monkeypatch)
+
+
+def in_process(
+    command: Callable[[list[str]], int], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Run:
+    """A function that runs a command line with what a person types: exit code, stdout, stderr."""
+
+    def run(*arguments: str, typed: str = "") -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.stdin", io.StringIO(typed))
+        try:
+            code = command([*arguments])
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else 2
+        return code, *capsys.readouterr()
+
+    return run
 
 
 class Blocking:

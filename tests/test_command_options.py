@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import base64
-import io
 import json
 import os
 import re
 import shutil
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,12 +18,12 @@ from connector_runtime.commands import cli
 from connector_runtime.commands.author_commands import read_document
 from connector_runtime.definitions import folders
 from connector_runtime.errors import InputError
+from tests.conftest import Run, in_process
 
-Acme = Callable[..., tuple[int, str, str]]
 LETTERS = list("abcdefghijkl")
 CONNECTOR = """
 key: acme
-label: Acme
+label: Run
 version: 1.2.3
 language: en
 base_url: https://api.acme.example
@@ -66,36 +65,28 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def acme(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Acme:
+def acme(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
     """Runs a command of this connector: exit code, stdout, stderr."""
     for name in [name for name in os.environ if name.startswith("ACME_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("XDG_DATA_HOME", str(folder.parent))
     monkeypatch.setenv("COLUMNS", "200")
-
-    def command(*arguments: str, typed: str = "") -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.stdin", io.StringIO(typed))
-        try:
-            code = cli.main([*arguments], "acme", lambda path: folders.load(path or folder), example="file-report")
-        except SystemExit as end:
-            code = end.code if isinstance(end.code, int) else 2
-        return code, *capsys.readouterr()
-
-    return command
+    main = partial(cli.main, prog="acme", load=lambda path: folders.load(path or folder), example="file-report")
+    return in_process(main, capsys, monkeypatch)
 
 
 def wrong(subject: str, where: str, what: str) -> tuple[int, str, str]:
     return 2, "", f"error: One problem with the inputs of {subject}:\n  {where}: {what}\n"
 
 
-def body(acme: Acme, *options: str, typed: str = "") -> Any:
+def body(acme: Run, *options: str, typed: str = "") -> Any:
     """The body of the request that the options become."""
     code, out, err = acme("preview", "file-report", "--folder", "x", "--count", "1", *options, typed=typed)
     assert (code, err) == (0, "")
     return json.loads(out)["body"]
 
 
-def query(acme: Acme, *options: str) -> str:
+def query(acme: Run, *options: str) -> str:
     """The query of the request that the options become."""
     out = acme("preview", "file-report", "--folder", "x", "--count", "1", *options)[1]
     return urlsplit(json.loads(out)["url"]).query
@@ -105,7 +96,7 @@ def query(acme: Acme, *options: str) -> str:
 
 
 def test_the_help_of_an_input_is_its_comments_else_its_kind_then_choices_limits_and_whether_it_is_required(
-    acme: Acme,
+    acme: Run,
 ) -> None:
     code, out, err = acme("run", "file-report", "--help")
     assert (code, err) == (0, "")
@@ -135,7 +126,7 @@ def test_the_help_of_an_input_is_its_comments_else_its_kind_then_choices_limits_
     assert out.endswith("\n\nexample: acme run file-report --folder 'my desk' --count N\n")
 
 
-def test_an_action_is_shown_with_the_kind_limits_and_choices_of_each_input(acme: Acme) -> None:
+def test_an_action_is_shown_with_the_kind_limits_and_choices_of_each_input(acme: Run) -> None:
     code, out, err = acme("show", "file-report")
     assert (code, err) == (0, "")
     head, *inputs = out.rstrip("\n").split("\n\n")
@@ -165,7 +156,7 @@ def test_an_action_is_shown_with_the_kind_limits_and_choices_of_each_input(acme:
 
 @pytest.mark.parametrize(("columns", "width"), [("300", 110), ("110", 110), ("70", 70), ("40", 40), ("9", 40)])
 def test_help_is_wrapped_at_the_terminals_width_from_40_to_110_characters(
-    acme: Acme, folder: Path, monkeypatch: pytest.MonkeyPatch, columns: str, width: int
+    acme: Run, folder: Path, monkeypatch: pytest.MonkeyPatch, columns: str, width: int
 ) -> None:
     monkeypatch.setenv("COLUMNS", columns)
     file = folder / "actions" / "file-report.yaml"
@@ -176,10 +167,10 @@ def test_help_is_wrapped_at_the_terminals_width_from_40_to_110_characters(
         assert shown.splitlines()[: len(lines)] == [f"      {line}" for line in lines]
 
 
-def test_a_connector_without_lists_triggers_files_or_scopes_says_so(acme: Acme) -> None:
+def test_a_connector_without_lists_triggers_files_or_scopes_says_so(acme: Run) -> None:
     assert acme("list") == (0, "file-report  File Report  File a report\n", "")
     assert acme("scopes") == (0, "", "These actions need no scopes.\n")
-    assert acme("events") == (2, "", "error: Acme has no trigger.\n")
+    assert acme("events") == (2, "", "error: Run has no trigger.\n")
     hint = "An action names its files under `files`."
     assert acme("download", "1") == (2, "", f"error: No action of this connector offers files. {hint}\n")
     out = acme("choices", "--help")[1]
@@ -189,12 +180,12 @@ def test_a_connector_without_lists_triggers_files_or_scopes_says_so(acme: Acme) 
 # -- values ------------------------------------------------------------------------------------------------------------
 
 
-def test_a_list_is_one_text_or_json_or_an_option_for_each_value(acme: Acme) -> None:
+def test_a_list_is_one_text_or_json_or_an_option_for_each_value(acme: Run) -> None:
     for options in (("--tags", "a,b"), ("--tags", '["a", "b"]'), ("--tags", "a", "--tags", "b")):
         assert body(acme, *options)["tags"] == ["a", "b"]
 
 
-def test_a_map_is_pairs_or_one_json_object(acme: Acme) -> None:
+def test_a_map_is_pairs_or_one_json_object(acme: Run) -> None:
     for options in (
         ("--heads", "a=1", "--heads", "b=x=@y"),
         ("--heads", '{"a": "1", "b": "x=@y"}'),
@@ -207,13 +198,13 @@ def test_a_map_is_pairs_or_one_json_object(acme: Acme) -> None:
     assert (code, out) == (2, "") and "--heads: '{a}' must be NAME=VALUE" in err
 
 
-def test_an_underscore_in_an_option_is_a_hyphen_but_not_in_its_value(acme: Acme) -> None:
+def test_an_underscore_in_an_option_is_a_hyphen_but_not_in_its_value(acme: Run) -> None:
     assert acme("preview", "file-report", "--help")[1].count("--base-url URL") > 0
     code, out, _ = acme("preview", "file-report", "--folder=a_b", "--count=1", "--base_url=https://x.acme.example/a_b")
     assert (code, json.loads(out)["url"]) == (0, "https://x.acme.example/a_b/reports/a_b")
 
 
-def test_a_file_of_inputs_must_hold_an_object(acme: Acme, tmp_path: Path) -> None:
+def test_a_file_of_inputs_must_hold_an_object(acme: Run, tmp_path: Path) -> None:
     subject = "acme preview file-report"
     file = tmp_path / "inputs.json"
     file.write_text("[1]")
@@ -245,13 +236,13 @@ inputs:
 """
 
 
-def parts(acme: Acme, *options: str, typed: str = "{}") -> list[dict[str, Any]]:
+def parts(acme: Run, *options: str, typed: str = "{}") -> list[dict[str, Any]]:
     code, out, err = acme("preview", "upload", "--inputs", "-", *options, typed=typed)
     assert (code, err) == (0, "")
     return json.loads(out)["body"]["multipart"]  # type: ignore[no-any-return]
 
 
-def test_a_file_is_read_from_its_path_and_its_name_says_its_type(acme: Acme, folder: Path, tmp_path: Path) -> None:
+def test_a_file_is_read_from_its_path_and_its_name_says_its_type(acme: Run, folder: Path, tmp_path: Path) -> None:
     (folder / "actions" / "upload.yaml").write_text(FILES)
     logo, odd = tmp_path / "logo.png", tmp_path / "odd.zzz"
     logo.write_bytes(b"\x89PNG")
@@ -270,7 +261,7 @@ def test_a_file_is_read_from_its_path_and_its_name_says_its_type(acme: Acme, fol
     assert str(logo) in str(parts(acme, typed=json.dumps({"note": {"path": str(logo)}})))  # no file: it stays data
 
 
-def test_all_files_that_cannot_be_read_are_named_at_once(acme: Acme, folder: Path, tmp_path: Path) -> None:
+def test_all_files_that_cannot_be_read_are_named_at_once(acme: Run, folder: Path, tmp_path: Path) -> None:
     (folder / "actions" / "upload.yaml").write_text(FILES)
     typed = json.dumps({"scan": {"path": "/no/such.png"}, "more": {"a": {"path": str(tmp_path)}}})
     code, out, err = acme("preview", "upload", "--inputs", "-", typed=typed)
@@ -287,7 +278,7 @@ def test_all_files_that_cannot_be_read_are_named_at_once(acme: Acme, folder: Pat
 # -- choices -----------------------------------------------------------------------------------------------------------
 
 
-def test_choices_that_the_definition_lists_need_no_connection(acme: Acme) -> None:
+def test_choices_that_the_definition_lists_need_no_connection(acme: Run) -> None:
     assert acme("choices", "file-report", "kind") == (0, "1  One\n2  Two\n", "")
     assert acme("choices", "file-report", "kind", "--search", "TWO") == (0, "2  Two\n", "")
     assert acme("choices", "file-report", "kind", "--search", "three") == (0, "", "no choices\n")
@@ -329,7 +320,7 @@ def test_a_document_of_an_author_is_json_or_yaml_whose_dates_stay_text(tmp_path:
         ("a: 1\n---\nb: 2\n", "expected a single document in the stream"),
     ],
 )
-def test_a_document_that_is_neither_says_why_on_one_line(acme: Acme, folder: Path, text: str, why: str) -> None:
+def test_a_document_that_is_neither_says_why_on_one_line(acme: Run, folder: Path, text: str, why: str) -> None:
     file = folder / "openapi"
     file.write_text(text)
     words = ("new", "get-thing", "--from", str(file), "--operation", "x", "--folder", str(folder))
@@ -339,7 +330,7 @@ def test_a_document_that_is_neither_says_why_on_one_line(acme: Acme, folder: Pat
     assert [problem.where for problem in refused.value.problems] == [str(file)]
 
 
-def test_a_comparison_ends_with_1_only_if_a_change_breaks_flows(acme: Acme, folder: Path, tmp_path: Path) -> None:
+def test_a_comparison_ends_with_1_only_if_a_change_breaks_flows(acme: Run, folder: Path, tmp_path: Path) -> None:
     old = tmp_path / "old.json"
     old.write_text(acme("catalogue")[1])
     file = folder / "actions" / "file-report.yaml"
@@ -397,7 +388,7 @@ output:
 """
 
 
-def test_all_that_a_definition_says_of_an_action_is_shown(acme: Acme, folder: Path) -> None:
+def test_all_that_a_definition_says_of_an_action_is_shown(acme: Run, folder: Path) -> None:
     (folder / "actions" / "rent-hall.yaml").write_text(HALL)
     assert acme("check") == (0, "", "2 actions, no triggers, no connections: no faults\n")
     code, out, err = acme("show", "rent-hall")
@@ -456,7 +447,7 @@ def test_all_that_a_definition_says_of_an_action_is_shown(acme: Acme, folder: Pa
     assert acme("scopes") == (0, "granular scopes:\n  hall:write\n", "")
 
 
-def test_an_example_on_the_command_line_is_data_as_json(acme: Acme, folder: Path) -> None:
+def test_an_example_on_the_command_line_is_data_as_json(acme: Run, folder: Path) -> None:
     text = HALL.replace(
         "required: {size: 500}, to: body.plan, example: rows",
         "to: body.plan, type: json, required: true, example: {é: [1]}",
@@ -466,7 +457,7 @@ def test_an_example_on_the_command_line_is_data_as_json(acme: Acme, folder: Path
     assert '\n      Example: {"é": [1]}\n' in acme("show", "rent-hall")[1]
 
 
-def test_a_document_with_half_a_character_makes_no_draft(acme: Acme, folder: Path) -> None:
+def test_a_document_with_half_a_character_makes_no_draft(acme: Run, folder: Path) -> None:
     operation = {"operationId": "x", "summary": "half \ud83d of a pair", "responses": {}}
     (folder / "openapi").write_text(json.dumps({"openapi": "3.1.0", "paths": {"/x": {"get": operation}}}))
     words = ("new", "get-x", "--from", str(folder / "openapi"), "--operation", "x", "--folder", str(folder))
@@ -476,7 +467,7 @@ def test_a_document_with_half_a_character_makes_no_draft(acme: Acme, folder: Pat
     assert not (folder / "actions" / "get-x.yaml").exists()
 
 
-def test_the_help_of_choices_tells_how_to_see_what_they_depend_on(acme: Acme) -> None:
+def test_the_help_of_choices_tells_how_to_see_what_they_depend_on(acme: Run) -> None:
     assert (
         "`acme choices ACTION INPUT --help` lists the inputs that the choices depend on."
         in acme("choices", "--help")[1]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import io
 import json
 import os
 import re
@@ -11,7 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any, ClassVar
@@ -25,37 +24,16 @@ from connector_runtime.definitions import documents
 from connector_runtime.errors import InputError
 from connector_runtime.stores.databases import open_store
 from connector_runtime.triggers.inbox import Inbox
+from tests.conftest import Run
 from zoom_connector import Client, Connector, Page
-from zoom_connector.__main__ import main
 from zoom_connector.sandbox import Sandbox
 
 ROOT = Path(__file__).parents[1]
-Run = Callable[..., tuple[int, str, str]]
 
 
-@pytest.fixture
-def run(
-    zoom: Sandbox, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Run]:
-    """Runs a command: exit code, stdout, stderr."""
-    for name in [name for name in os.environ if name.startswith("ZOOM_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setattr("sys.argv", ["zoom-connector"])
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
-    monkeypatch.setenv("ZOOM_BASE_URL", zoom.base_url)
-    monkeypatch.setenv("ZOOM_ACCESS_TOKEN", zoom.token)
+@pytest.fixture(autouse=True)
+def _secret(settings: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ZOOM_WEBHOOK_SECRET_TOKEN", "try-me")
-
-    def command(*arguments: str, typed: str = "") -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.stdin", io.StringIO(typed))
-        try:
-            code = main(list(arguments))
-        except SystemExit as end:
-            code = end.code if isinstance(end.code, int) else 2
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    yield command
 
 
 def wrong(subject: str, where: str, what: str) -> tuple[int, str, str]:

@@ -22,8 +22,9 @@ from connector_runtime.commands.cli import COMMANDS as COMMON
 from connector_runtime.commands.context import as_json, escape
 from connector_runtime.errors import InputError
 from connector_runtime.steps import LONGEST_WAIT
+from tests.conftest import Run
 from zoom_connector import File
-from zoom_connector.__main__ import COMMANDS, main
+from zoom_connector.__main__ import COMMANDS
 from zoom_connector.sandbox import Sandbox
 
 ROOT = Path(__file__).parents[1]
@@ -66,22 +67,6 @@ def interrupted(zoom: Sandbox, requests: int, *words: str) -> tuple[int, str, st
         for file in (out, err):
             file.seek(0)
         return process.returncode, out.read(), err.read()
-
-
-@pytest.fixture
-def typed(zoom: Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
-    """A command in this process: exit code, stdout, stderr."""
-    monkeypatch.setenv("ZOOM_BASE_URL", zoom.base_url)
-    monkeypatch.setenv("ZOOM_ACCESS_TOKEN", zoom.token)
-
-    def run(*words: str) -> tuple[int, str, str]:
-        try:
-            code = main([*words])
-        except SystemExit as ended:
-            code = int(ended.code or 0)
-        return code, *capsys.readouterr()
-
-    return run
 
 
 def json_in(text: bytes | str) -> Any:
@@ -300,9 +285,9 @@ def test_a_list_that_an_error_ends_prints_what_it_read_and_how_to_go_on(how: tup
 @pytest.mark.parametrize("name", ["--limit", "--retries", "--deadline"])
 @pytest.mark.parametrize("value", ["9" * 5_000, "-1", "0.0", "nan", "1e300", "1e999", "x", ""])
 def test_an_absurd_option_is_refused_in_a_few_words_and_nothing_is_sent(
-    zoom: Sandbox, typed: Any, name: str, value: str
+    zoom: Sandbox, run: Run, name: str, value: str
 ) -> None:
-    code, out, said = typed("run", "list-users", f"{name}={value}")
+    code, out, said = run("run", "list-users", f"{name}={value}")
     assert (code, out) == (2, "")
     assert name.strip("-") in said and len(said) < 500
     assert not zoom.requests
@@ -321,43 +306,43 @@ def test_a_deadline_of_a_year_is_taken_and_of_more_is_not(zoom: Sandbox) -> None
 
 @pytest.mark.parametrize("row", ["duration", "type", "weekly-day"])
 def test_a_number_of_five_thousand_digits_as_an_input_is_refused_in_a_few_words(
-    zoom: Sandbox, typed: Any, row: str
+    zoom: Sandbox, run: Run, row: str
 ) -> None:
-    code, out, said = typed("run", "create-meeting", "--user-id", "me", f"--{row}", "9" * 5_000)
+    code, out, said = run("run", "create-meeting", "--user-id", "me", f"--{row}", "9" * 5_000)
     assert (code, out) == (2, "")
     assert f"inputs.{row.replace('-', '_')}: " in said and len(said) < 500
     assert not zoom.requests
 
 
-def test_the_help_of_an_input_names_its_values_where_they_are_few_and_their_kind_where_not(typed: Any) -> None:
-    helped = typed("run", "create-meeting", "--help")[1]
+def test_the_help_of_an_input_names_its_values_where_they_are_few_and_their_kind_where_not(run: Run) -> None:
+    helped = run("run", "create-meeting", "--help")[1]
     for option in ("--topic TEXT", "--duration N", "--host-video-on-start [true|false]", "--agenda TEXT"):
         assert f" {option}" in helped, option
-    registrant = " ".join(typed("run", "add-meeting-registrant", "--help")[1].split())
+    registrant = " ".join(run("run", "add-meeting-registrant", "--help")[1].split())
     assert (
         " --purchasing-time-frame {Within a month,1-3 months,4-6 months,More than 6 months,No timeframe} " in registrant
     )
-    raw = typed("run", "raw-request", "--help")[1]
+    raw = run("run", "raw-request", "--help")[1]
     for option in ("--header NAME=VALUE", "--file-data NAME=@FILE", "--data TEXT", "--timeout N"):
         assert f" {option}" in raw, option
 
 
-def test_the_help_of_every_command_says_what_it_is_for_and_gives_an_example(typed: Any) -> None:
+def test_the_help_of_every_command_says_what_it_is_for_and_gives_an_example(run: Run) -> None:
     names = [*COMMON, *COMMANDS]
     assert len(names) > 20
     for name in names:
-        code, out, err = typed(name, "--help")
+        code, out, err = run(name, "--help")
         assert (code, err) == (0, ""), name
         assert f" {name} " in out.partition("\n")[0], name  # its usage
         assert re.search(rf"examples?:\s+\S.* {name}\b", out), name
 
 
-def test_every_option_of_every_command_has_its_help(typed: Any) -> None:
+def test_every_option_of_every_command_has_its_help(run: Run) -> None:
     pages = [(name, "--help") for name in (*COMMON, *COMMANDS)]
     pages += [("run", "create-meeting", "--help"), ("run", "raw-request", "--help"), ("preview", "get-user", "--help")]
     seen = 0
     for words in pages:
-        lines = typed(*words)[1].splitlines()
+        lines = run(*words)[1].splitlines()
         for line, after in zip(lines, [*lines[1:], ""], strict=True):
             if line.startswith("  -"):
                 seen += 1
@@ -373,9 +358,9 @@ def test_a_log_has_a_line_for_each_ten_pages_of_a_long_list() -> None:
     assert done.stderr.decode() == "3000 items …\n6000 items …\n"  # at Zoom's 300 a page
 
 
-def test_only_an_action_that_lists_says_that_all_pages_are_read(typed: Any) -> None:
-    assert "a list: all pages are read" in typed("show", "list-users")[1]
-    assert "a list" not in typed("show", "get-user")[1]
+def test_only_an_action_that_lists_says_that_all_pages_are_read(run: Run) -> None:
+    assert "a list: all pages are read" in run("show", "list-users")[1]
+    assert "a list" not in run("show", "get-user")[1]
 
 
 def test_a_terminal_shows_how_far_a_list_is_and_how_long_it_was() -> None:

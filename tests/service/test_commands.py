@@ -20,24 +20,18 @@ from sse_starlette.sse import AppStatus
 from connector_runtime.commands import service_commands
 from connector_runtime.mcp.tools import ToolFilter
 from connector_runtime.service.serving import JsonLines
+from tests.conftest import Run
 from tests.mcp_server.test_stdio import MESSAGES
 from tests.webhook.conftest import until
 from zoom_connector.__main__ import main
 from zoom_connector.sandbox import Sandbox
 
-Run = Callable[..., tuple[int, str, str]]
 Serving = Callable[..., tuple[int, str, list[Any]]]
 
 
 @pytest.fixture(autouse=True)
-def settled(zoom: Sandbox, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A person's environment, with a store of this test's own; the log is left as it was."""
-    for name in [name for name in os.environ if name.startswith("ZOOM_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setattr("sys.argv", ["zoom-connector"])
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
-    monkeypatch.setenv("ZOOM_BASE_URL", zoom.base_url)
-    monkeypatch.setenv("ZOOM_ACCESS_TOKEN", zoom.token)
+def settled(settings: dict[str, str]) -> Iterator[None]:
+    """A person's environment; the log is left as it was."""
     loggers = [logging.getLogger(name) for name in (None, "connector_runtime")]
     kept = [(each, each.handlers[:], each.level) for each in loggers]
     ends = {name: signal.getsignal(name) for name in (signal.SIGTERM, signal.SIGINT)}
@@ -47,15 +41,6 @@ def settled(zoom: Sandbox, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> It
         each.setLevel(level)
     for name, handler in ends.items():
         signal.signal(name, handler)
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    def command(*arguments: str) -> tuple[int, str, str]:
-        code = main(list(arguments))
-        return code, *capsys.readouterr()
-
-    return command
 
 
 @pytest.fixture
