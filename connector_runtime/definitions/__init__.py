@@ -1,1 +1,1 @@
-"""Definition files: reads, checks and compiles them on first use, and exports them to platforms as a catalogue."""
+"""Definition files: read, checked and compiled on first use, and exported to platforms as a catalogue."""

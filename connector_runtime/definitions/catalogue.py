@@ -1,8 +1,4 @@
-"""The catalogue: a connector's actions, triggers and connections as one JSON document, for platforms. Pure.
-
-schemas/catalogue.schema.json describes its shape. `Connector.catalogue` assembles it in key order, so that the same
-definitions always produce the same document.
-"""
+"""The catalogue for platforms: actions, triggers and connections as one JSON document, in key order. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +11,7 @@ from ..model import ActionSpec, ChoiceList, Condition, Input, Json, Profile
 from ..triggers.webhook import OWN as OWN_FILTERS, Trigger
 from .forms import Say, choices, form_schema, same, ui_schema, widget
 
-SHAPE = 1  # the version of the document's shape; it rises when a reader of the old shape could misread the new one
+SHAPE = 1  # the version of the shape; raise it if a reader of the old shape could misread the new one
 SAFETY = {  # effect -> (read-only, destructive, idempotent)
     "read": (True, False, True),
     "create": (False, False, False),
@@ -23,11 +19,11 @@ SAFETY = {  # effect -> (read-only, destructive, idempotent)
     "delete": (False, True, True),
     None: (False, True, False),  # the effect depends on the inputs, so assume the worst
 }
-INTERNAL = ("errors", "revoked_when")  # words of `oauth` that only the runtime needs
+INTERNAL = ("errors", "revoked_when")  # keys of `oauth` that only the runtime needs
 
 
 def head(profile: Profile, icon: str | None, locale: str, locales: Iterable[str]) -> dict[str, Json]:
-    """The opening fields of the catalogue: the connector's metadata and its connections."""
+    """Return the first fields of the catalogue: the connector's metadata and its connections."""
     return {
         "catalogue_version": SHAPE,
         **_attributes(profile, "key", "version"),
@@ -48,12 +44,12 @@ def head(profile: Profile, icon: str | None, locale: str, locales: Iterable[str]
 
 
 def data_url(svg: str) -> str:
-    """The icon as a data URL for the `src` of an image, where no script in it can run."""
+    """Return an icon as a data URL for the `src` of an image, where no script in it can run."""
     return f"data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()}"
 
 
 def trigger_entry(trigger: Trigger, say: Say, events: bool) -> dict[str, Json]:
-    """One trigger of the catalogue; with `events`, each event has its `schema` and `sample`."""
+    """Return the catalogue entry of a trigger; with `events`, each event has its `schema` and `sample`."""
     filters = [(key, say(label), say(help)) for key, (label, help) in OWN_FILTERS.items()]
     filters += [(row.key, row.label, row.comments) for row in trigger.filters.values()]
     return {
@@ -65,7 +61,6 @@ def trigger_entry(trigger: Trigger, say: Say, events: bool) -> dict[str, Json]:
 
 
 def entry(action: Action, say: Say = same) -> dict[str, Json]:
-    """One action of the catalogue."""
     output = action.output or {}
     return {
         **_attributes(action, "key", "label", "description", "docs", "summary", "effect"),
@@ -92,12 +87,12 @@ def _attributes(definition: object, *names: str) -> dict[str, Json]:
 
 
 def safety(effect: str | None) -> dict[str, bool]:
-    """Hints that tell a platform whether to ask a person for confirmation, and whether it may retry."""
+    """Return hints on whether to ask a person for confirmation, and whether a repetition is harmless."""
     return dict(zip(("read_only", "destructive", "idempotent"), SAFETY[effect], strict=True))
 
 
 def needs(spec: ActionSpec, row: Input) -> dict[str, Json]:
-    """The inputs and parameters that a platform needs to load an input's choices."""
+    """Return the inputs and parameters that a platform needs to load an input's choices."""
     source = spec.profile.choices.get(row.choices_from or "")
     if source is None:
         return {}
@@ -107,7 +102,7 @@ def needs(spec: ActionSpec, row: Input) -> dict[str, Json]:
 
 
 def choice_list(source: ChoiceList) -> dict[str, Json]:
-    """A named list of choices: its entries, or the action that supplies them and the parameters of the list."""
+    """Return a named list of choices: its entries, or the action that supplies them and the list's parameters."""
     if source.action is None:
         return {"choices": [{"value": choice.value, "label": choice.label} for choice in source.choices]}
     return {
@@ -121,7 +116,7 @@ def choice_list(source: ChoiceList) -> dict[str, Json]:
 
 
 def hints(row: Input) -> dict[str, Json]:
-    """The properties of an input that a form shows, without the empty ones."""
+    """Return the properties of an input that a form shows, without the empty ones."""
     required: Json = None
     if row.required is not None:
         required = condition((*(row.only_when or ()), *row.required)) or True
@@ -150,5 +145,5 @@ def hints(row: Input) -> dict[str, Json]:
 
 
 def condition(parsed: Condition | None) -> Json:
-    """A condition as data, `[{"input", "is" or "is_not": [..]}]`. All tests must hold; null means no value."""
+    """Return a condition as `[{"input", "is" or "is_not": [..]}]`: all tests must hold, and null means no value."""
     return [{"input": test.name, "is_not" if test.negate else "is": list(test.values)} for test in parsed or ()] or None

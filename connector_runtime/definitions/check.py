@@ -1,7 +1,7 @@
 """Finds every fault in a definition, with file, line and remedy. Pure: takes documents and reads no files.
 
-The JSON Schema for the kind of file validates the shape first; its `errorMessage` or this module explains each fault.
-Parts with a valid shape then go through the functions in checks/, for rules that a schema cannot express.
+First, the JSON Schema for the kind of file validates the shape; its `errorMessage` or this module explains each fault.
+The functions in checks/ then check the parts with a valid shape for rules that a schema cannot express.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .complete import complete, shared_rows
 from .documents import Document, walk
 
 TABLE: tuple[Check, ...] = (tables.entries, tables.conditions, tables.cycles)
-# Kind of file -> its checks. Faults on one line are reported in this order.
+# Kind of file -> its checks, in the order in which faults on one line are reported.
 CHECKS: Mapping[str, tuple[Check, ...]] = {
     "actions": (
         *TABLE, answer.headers, action.targets, action.compute, action.request, action.inputs, action.rules,
@@ -34,7 +34,7 @@ CHECKS: Mapping[str, tuple[Check, ...]] = {
     ),
     "locales": (connector.locale,),
 }  # fmt: skip
-RENAMED: Mapping[str, tuple[str, ...]] = {  # a word of earlier versions or of other languages -> the words for it here
+RENAMED: Mapping[str, tuple[str, ...]] = {  # a word of earlier versions or other languages -> its equivalents here
     "dead_when": ("revoked_when",), "forbid_values": ("unsupported_values",), "only": ("scope_pattern",),
     "names": ("scopes_pattern", "scopes_from"), "prefer": ("preferred_scope_pattern",), "title": ("label",),
     "description": ("comments",), "enum": ("choices",), "help": ("comments",), "placeholder": ("example",),
@@ -42,10 +42,7 @@ RENAMED: Mapping[str, tuple[str, ...]] = {  # a word of earlier versions or of o
 
 
 def checked(document: Document, kind: str, stem: str, refs: References) -> CheckedFile:
-    """Check a document. `kind` is its folder, such as `actions`, or `connector`; `stem` is its name without .yaml.
-
-    The schema validates the data as written; all other checks see the completed data.
-    """
+    """Check the document of `stem`.yaml: the schema sees it as written, all other checks see it completed."""
     file = CheckedFile(document, kind)
     schema(file, refs)
     if isinstance(document.data, dict):
@@ -60,7 +57,7 @@ def checked(document: Document, kind: str, stem: str, refs: References) -> Check
 
 
 def in_full(file: CheckedFile, refs: References) -> None:
-    """Complete the data, and mark rows that cannot be completed as broken."""
+    """Complete the data; rows that cannot be completed count as broken."""
     file.shared = shared_rows(refs.common)
     file.data, doubts = complete(file.data, file.kind, refs.common)
     for path, what in doubts:
@@ -69,7 +66,7 @@ def in_full(file: CheckedFile, refs: References) -> None:
 
 
 def schema(file: CheckedFile, refs: References) -> None:
-    """Validate against the schema. A part that fails is broken, unless the schema has an `errorMessage`."""
+    """Validate against the schema. A part that fails is broken, unless its schema has an `errorMessage`."""
     errors = list(refs.language(file.kind).iter_errors(file.data))
     for error in errors:
         is_lost = error.validator != "additionalProperties" and tuple(error.absolute_path) in file.document.holes
@@ -81,7 +78,7 @@ def schema(file: CheckedFile, refs: References) -> None:
 
 
 SLOW = (
-    "can take very long on a malicious text: two loops in sequence can read the same text, as in `a*a*`, `(a+)+` or "
+    "can take very long on malicious text: two loops in sequence can read the same text, as in `a*a*`, `(a+)+` or "
     "`,.*,.*x`; make each exclude the beginning of the next, as in `[^,]*`"
 )
 
@@ -98,7 +95,7 @@ def patterns(file: CheckedFile) -> None:
             if is_pattern and isinstance(value, str) and is_slow(value):
                 file.add(path, SLOW, breaks=True)
         except (OverflowError, RecursionError):
-            file.add(path, "is too large a regular expression to examine; write it shorter", breaks=True)
+            file.add(path, "is a regular expression too large to examine; write a shorter one", breaks=True)
         except re.error as error:
             file.add(path, f"is not a regular expression: {error}; put a \\ before a literal character", breaks=True)
 
@@ -152,7 +149,7 @@ def _explain(file: CheckedFile, error: Any) -> None:
 
 
 def _closeness(error: Any) -> tuple[float, ...]:
-    """How closely an alternative matches the author's data: by depth, by type, by the share of required keys."""
+    """Return a sort key for how closely an alternative matches the data: depth, type, share of required keys."""
     missing = error.validator == "required"
     present = sum(key in error.instance for key in error.validator_value) / len(error.validator_value) if missing else 0
     return len(error.absolute_path), error.validator != "type", present

@@ -1,7 +1,4 @@
-"""Compiles definitions that passed `check` into frozen models. Pure: takes data, and a function for shared schemas.
-
-It reports no faults; `check` does. An action inherits the settings that connector.yaml defines for all actions.
-"""
+"""Compiles definitions that passed `check` into frozen models, and reports no faults itself. Pure."""
 
 from __future__ import annotations
 
@@ -25,29 +22,25 @@ Shared = Callable[[str], Json]  # a file name of schemas/ -> its data
 Codecs = Mapping[str, Callable[[Any], Any]]
 
 RULES = {"at_least_one", "at_most_one", "together"}
-FILE_WORDS = ("url", "type", "size", "id", "token")  # each names a key of an entry in the answer
-PLAN_WORDS = ("on", "labels", "per", "when", "rate")  # the keys of a limit that are not names of plans
+FILE_WORDS = ("url", "type", "size", "id", "token")  # each of these keys names a key of a file's entry in the answer
+PLAN_WORDS = ("on", "labels", "per", "when", "rate")  # keys of a limit that are not plans
 
 
 def record(kind: Callable[..., T], raw: Raw, **fields: Any) -> T:
-    """Create a record from these fields and, for its other fields, from a definition's words, unchanged.
-
-    A field in neither gets its default, or None.
-    """
+    """Create a record from `fields`; any other field takes the definition's value, else its default, else None."""
     words = {name: raw.get(name) for name, has_default in _fields(kind) if name in raw or not has_default}
     return kind(**words | fields)
 
 
 @cache
 def _fields(kind: Any) -> list[tuple[str, bool]]:
-    """The fields of a record, and whether each has a default."""
+    """Return the fields of a record, and whether each has a default."""
     if issubclass(kind, tuple):
         return [(name, name in kind._field_defaults) for name in kind._fields]
     return [(field.name, field.default is not MISSING) for field in fields(kind)]
 
 
 def profile(data: Raw, connections: tuple[model.Connection, ...], shared: Shared) -> model.Profile:
-    """Compile connector.yaml."""
     request, version = data.get("request", {}), data.get("version", "0")
     headers = request.get("headers", {})
     own_agent = any(name.lower() == "user-agent" for name in headers)
@@ -70,7 +63,7 @@ def profile(data: Raw, connections: tuple[model.Connection, ...], shared: Shared
 
 
 def action(data: Raw, common: Raw, profile: model.Profile, shared: Shared, codecs: Codecs) -> Action:
-    """Compile one file of actions/; `common` is connector.yaml's data, and `profile` is that data compiled."""
+    """Compile a file of actions/; `common` is connector.yaml's data, and `profile` is the same data compiled."""
     request, errors, common_errors = data["request"], data.get("errors", {}), common.get("errors", {})
     inputs, recover, files = rows(data, shared, codecs), None, None
     if raw := data.get("files"):
@@ -105,7 +98,6 @@ def action(data: Raw, common: Raw, profile: model.Profile, shared: Shared, codec
 
 
 def connection(data: Raw, shared: Shared, codecs: Codecs) -> model.Connection:
-    """Compile one file of connection/."""
     inputs, oauth = tuple(rows(data, shared, codecs).values()), data.get("oauth", {})
     grants: list[model.CredentialField] = []
     for row in inputs:
@@ -131,8 +123,8 @@ def connection(data: Raw, shared: Shared, codecs: Codecs) -> model.Connection:
 
 
 def trigger(data: Raw, shared: Shared, codecs: Codecs, json: Shared) -> Trigger:
-    """Compile one file of triggers/; `json` reads a JSON file of the folder."""
-    from ..triggers.webhook import FilterRow, SignatureScheme, Trigger, sources  # most commands do not need it
+    """Compile a file of triggers/; `json` reads a JSON file of the folder by its path."""
+    from ..triggers.webhook import FilterRow, SignatureScheme, Trigger, sources  # slow to load, and rarely needed
 
     reply, challenge = data.get("reply", {}), data.get("challenge", {})
     file = data["events"]["file"] if "events" in data else None
@@ -156,12 +148,10 @@ def trigger(data: Raw, shared: Shared, codecs: Codecs, json: Shared) -> Trigger:
 
 
 def rows(data: Raw, shared: Shared, codecs: Codecs) -> dict[str, model.Input]:
-    """Compile the input table of a file."""
     return {key: row(key, raw, shared, codecs) for key, raw in data["inputs"].items()}
 
 
 def row(key: str, raw: Raw, shared: Shared, codecs: Codecs) -> model.Input:
-    """Compile one row of an input table."""
     required = raw.get("required")
     return record(
         model.Input,
@@ -188,13 +178,13 @@ def row(key: str, raw: Raw, shared: Shared, codecs: Codecs) -> model.Input:
 
 
 def choice_list(key: str, raw: Raw, shared: Shared) -> model.ChoiceList:
-    """Compile one list of `choices`; raises `LookupError` or `TypeError` if its `list` does not exist."""
+    """Compile one list of `choices`. Raises `LookupError` or `TypeError` if its `list` does not exist."""
     if "list" in raw:
         name, _, pointer = raw["list"].partition("#")
         entries = places.dig(shared(name.rpartition("/")[2]), tuple(pointer.strip("/").split("/")))["oneOf"]
         return model.ChoiceList(key, tuple(model.Choice(entry["const"], entry["title"]) for entry in entries))
     parameters = {}
-    for name, entry in raw.get("parameters", {}).items():  # `required`, so that a default is sent
+    for name, entry in raw.get("parameters", {}).items():  # a default is sent only if the row is required
         required = {"required": True} if "default" in entry else {}
         parameters[name] = row(name, {"type": "string", **entry, **required}, shared, {})
     paths = {word: several(raw.get(word, ())) for word in ("items", "value", "label", "description")}
@@ -203,13 +193,13 @@ def choice_list(key: str, raw: Raw, shared: Shared) -> model.ChoiceList:
 
 
 def search(raw: Raw) -> Mapping[str, Json]:
-    """The inputs that search a list, with their values, in which the search text replaces `{}`."""
+    """Return the inputs that make the vendor search; in their values, the search text replaces `{}`."""
     words = raw.get("search", {})
     return {words: "{}"} if isinstance(words, str) else words
 
 
 def inline(schema: Any, shared: Shared, file: str = "") -> Any:
-    """A schema with every `$ref` replaced by its target. Raises `LookupError` or `TypeError` if there is no target."""
+    """Return a schema with every `$ref` replaced by its target; `LookupError` or `TypeError` if there is none."""
     if isinstance(schema, list):
         return [inline(item, shared, file) for item in schema]
     if not isinstance(schema, dict):
@@ -220,13 +210,13 @@ def inline(schema: Any, shared: Shared, file: str = "") -> Any:
     name, _, pointer = schema["$ref"].partition("#")
     name = name or file
     target = inline(places.dig(shared(name), tuple(pointer.strip("/").split("/")) if pointer else ()), shared, name)
-    if "properties" in target and "properties" in own:  # words next to a $ref add to its target
+    if "properties" in target and "properties" in own:  # keywords next to a $ref extend its target
         own["properties"] = {**target["properties"], **own["properties"]}
     return {**target, **own}
 
 
 def several(raw: Any) -> tuple[str, ...]:
-    """A string, or a list of strings, as a tuple."""
+    """Return a string, or a list of strings, as a tuple."""
     return (raw,) if isinstance(raw, str) else tuple(raw)
 
 
@@ -256,7 +246,7 @@ def _paging(raw: Raw) -> model.Paging:
 
 
 def sent_as(same: Any) -> Mapping[str, str]:
-    """The fields that `recover` compares, with the places in the request that their values went to."""
+    """Return the fields that `recover` compares, each with the place of the request that its value went to."""
     return same if isinstance(same, dict) else {name: f"body.{name}" for name in same}
 
 
@@ -303,7 +293,7 @@ def _limits(key: str, raw: Raw) -> model.Limits:
 
 
 def rates(raw: Any) -> model.Rates:
-    """The rates of an entry of `limits`, by plan."""
+    """Return the rates of an entry of `limits` by plan; the key "" stands for every plan."""
     by_plan = raw if isinstance(raw, dict) else {"": raw}
     texts = {plan: several(by_plan[plan]) for plan in by_plan if plan not in PLAN_WORDS}
     return {plan: tuple(map(model.Rate.of, rates)) for plan, rates in texts.items()}

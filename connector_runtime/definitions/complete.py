@@ -1,7 +1,7 @@
-"""Completes definitions: fills in the parts that a file may omit, before any other module reads it. Pure.
+"""Fills in what a definition file may omit, before any other module reads the data. Pure.
 
-A row inherits from its shared row, a label defaults to the key in title case, an input without `to` goes to its
-obvious place, and a connection inherits connector.yaml's error cases for all token endpoints.
+A row inherits from its shared row. A label defaults to the key in title case. An input without `to` goes to its obvious
+place. A connection inherits the error cases that connector.yaml defines for token endpoints.
 """
 
 from __future__ import annotations
@@ -16,18 +16,19 @@ from ..language.schema_faults import nearest
 from .documents import Path
 
 Raw = Mapping[str, Any]
-Fault = tuple[Path, str]  # the path of a row or of its word, and its fault; "" if another file reports the fault
+Fault = tuple[Path, str]  # the path of a row or of one of its keys, and its fault; "" if another file reports it
 
 
 def title_case(key: str) -> str:
-    """`user_id` as `User Id`: the default label."""
+    """Return the default label of a key: `User Id` for `user_id`."""
     return " ".join(word.capitalize() for word in re.split("[_-]", key))
 
 
 def complete(data: Raw, kind: str, common: Raw) -> tuple[dict[str, Any], list[Fault]]:
-    """Return a file's completed data, and the faults of rows that cannot be completed. Invalid data stays unchanged.
+    """Return a file's data with omitted parts filled in, and the faults of rows that cannot be completed.
 
-    `kind` is the file's folder, or `connector`; `common` is connector.yaml's data, empty if it cannot be read.
+    `kind` is the file's folder, or `connector`. `common` is connector.yaml's data, or empty if that file cannot be
+    read. Parts with the wrong shape stay unchanged.
     """
     if kind == "actions":
         return _action(data, common)
@@ -45,7 +46,7 @@ def complete(data: Raw, kind: str, common: Raw) -> tuple[dict[str, Any], list[Fa
 
 
 def shared_rows(common: Raw) -> Mapping[str, Any]:
-    """connector.yaml's `rows` by name; a row with a fault is None."""
+    """Return connector.yaml's `rows` by name; the value of a faulty row is None."""
     return _map(common, "rows")
 
 
@@ -61,7 +62,7 @@ def _labelled(rows: Any) -> Any:
 
 
 def _with_errors(oauth: Raw, shared: Raw) -> dict[str, Any]:
-    """A connection's `oauth` with the shared errors: its own words win, and its own cases come first."""
+    """Merge the shared errors into a connection's `oauth`: its own keys win, and its own cases come first."""
     own, common = _map(oauth, "errors"), _map(shared, "errors")
     if not common:
         return dict(oauth)
@@ -86,7 +87,7 @@ def _action(data: Raw, common: Raw) -> tuple[dict[str, Any], list[Fault]]:
 
 
 def _inherited(key: str, row: Any, common: Raw, faults: list[Fault]) -> Any:
-    """A row with the words that it inherits from its shared row."""
+    """Return a row merged with its shared row, and add a fault if there is none or if its type differs."""
     if not isinstance(row, dict) or not isinstance(name := row.get("row"), str):
         return row
     known = shared_rows(common)
@@ -105,7 +106,7 @@ def _inherited(key: str, row: Any, common: Raw, faults: list[Fault]) -> Any:
 
 
 def _computed_from(data: Raw) -> set[str]:
-    """The inputs that `compute` reads; all inputs if it cannot be parsed."""
+    """Return the inputs that `compute` reads, or all inputs if an expression cannot be parsed."""
     try:
         return {name for text in _map(data, "compute").values() for name in expressions.expression(str(text)).names}
     except ValueError:
@@ -113,7 +114,7 @@ def _computed_from(data: Raw) -> set[str]:
 
 
 def _obvious_place(key: str, data: Raw, taken: Mapping[str, str]) -> tuple[str, str]:
-    """The place of an input without `to`, or the reason for doubt. Both are empty if `request` has no method."""
+    """Return the place of an input without `to`, or why it is ambiguous; neither if `request` lacks a method."""
     request = _map(data, "request")
     method, path = request.get("method"), request.get("path")
     constant = next((f"request.{word}" for word in ("query", "body") if key in _map(request, word)), None)
@@ -134,7 +135,7 @@ def _obvious_place(key: str, data: Raw, taken: Mapping[str, str]) -> tuple[str, 
 
 
 def _taken(data: Raw, rows: Raw) -> Iterator[tuple[str, str]]:
-    """The places that the file names, each with the name of the value that goes there."""
+    """Yield each place that the file names, and the input that goes there, or `compute`."""
     yield from ((to, "compute") for to in _map(data, "compute"))
     for key, row in rows.items():
         if isinstance(row.get("to"), str):

@@ -11,7 +11,7 @@ from ..errors import InputError, Problem
 from ..structs import Struct, shows
 from .sources import Sources, collected, phrases
 
-if TYPE_CHECKING:  # imported where they are needed, so that a list of actions loads quickly
+if TYPE_CHECKING:  # imported late, so that a list of actions loads quickly
     from ..calls.action import Action
     from ..model import Connection, Json, Profile
     from ..sentences import Phrasebook
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 class Definitions(Mapping[str, T]):
-    """Compiled definitions by key; each is read, checked and compiled on first use."""
+    """Definitions by key, each read, checked and compiled on first use."""
 
     def __init__(self, sources: Sources, kind: str, compile: Callable[[str, str], T]) -> None:
         self._compiled: dict[str, T | None] = dict.fromkeys(sources.stems(kind))  # None: not compiled yet
@@ -51,16 +51,13 @@ class Outline(Struct):
     key: str
     label: str
     description: str
-    effect: str | None  # None: it follows from the method
+    effect: str | None  # None if it follows from the method
     method: str | None
     path: str
 
 
 class Connector:
-    """One vendor's connector: `actions`, `triggers` and `connections` by key, and their catalogue.
-
-    Its labels and messages are in the language of the definitions, or translated: see `localized`.
-    """
+    """One vendor's connector: `actions`, `triggers` and `connections` by key, and their catalogue."""
 
     def __init__(self, sources: Sources, translation: Locale | None = None) -> None:
         self._sources = sources
@@ -98,23 +95,20 @@ class Connector:
 
     @cached_property
     def token_name(self) -> str:
-        """The name of the access token among the values that a connection gives to requests."""
+        """The name of the access token among the values that a connection adds to requests."""
         secrets = [grant.name for kind in self.profile.connections for grant in kind.grants if grant.secret]
         return "access_token" if "access_token" in secrets or not secrets else secrets[0]
 
     def action(self, key: str) -> Action:
-        """Return an action by its key. Raises `InputError` for an unknown key, and suggests the nearest."""
+        """Return an action. Raises `InputError` for an unknown key, with the nearest known one."""
         return _known("action", key, self.key, self.actions)
 
     def definition(self, key: str) -> dict[str, Json]:
-        """Return the data of an action's file in full, with shared rows, labels and places.
-
-        Raises `InputError` for an unknown key, and suggests the nearest.
-        """
+        """Return an action's file as data, completed with shared rows, labels and places. Raises `InputError`."""
         return self._sources.data("actions", self.action(key).key)
 
     def outlines(self) -> Iterator[Outline]:
-        """Yield the outline of each action, without compiling any."""
+        """Yield the outline of each action without compiling any."""
         for key in self.actions:
             data = self._sources.data("actions", key)
             label, description = (self.say(data.get(word, ""), key) for word in ("label", "description"))
@@ -122,10 +116,10 @@ class Connector:
             yield Outline(key, label, description, data.get("effect"), request.get("method"), request.get("path", ""))
 
     def catalogue(self, locale: str | None = None, *, events: bool = False) -> dict[str, Json]:
-        """Return the catalogue for platforms as one JSON document; its shape is schemas/catalogue.schema.json.
+        """Return the catalogue for platforms, whose shape is schemas/catalogue.schema.json.
 
-        `locale` is a language's code, as in `localized`. With `events`, every event has its schema and sample, which
-        triples the size; `event` returns the schema and sample of one. Raises `InputError` for an unknown language.
+        `locale` is as in `localized`. With `events`, every event has its schema and sample, which triples the size;
+        `event` returns those of a single event. Raises `InputError` for an unknown language.
         """
         from .catalogue import choice_list, entry, head, trigger_entry
 
@@ -139,10 +133,7 @@ class Connector:
         }
 
     def event(self, trigger: str, name: str) -> dict[str, Json]:
-        """Return a documented event of a trigger as in the catalogue, with `schema` and `sample`.
-
-        Raises `InputError` for an unknown trigger or event, and suggests the nearest.
-        """
+        """Return an event's catalogue entry with `schema` and `sample`. Raises `InputError` if it is unknown."""
         return _known("event", name, trigger, _known("trigger", trigger, self.key, self.triggers).events).entry()
 
     @property
@@ -152,13 +143,13 @@ class Connector:
 
     @property
     def locales(self) -> tuple[str, ...]:
-        """The codes of all languages, beginning with the language of the definitions."""
+        """The codes of all languages, starting with the language of the definitions."""
         return (self._sources.common.get("language", "en"), *self.translations)
 
     def localized(self, locale: str) -> Connector:
-        """Return this connector in another language, including the hints of its errors.
+        """Return this connector in another language, including its error messages.
 
-        `locale` is a code such as de or pt-BR, which falls back to pt. Strings without a translation stay unchanged.
+        `locale` is a code such as de or pt-BR, which falls back to pt. Texts without a translation stay unchanged.
         Raises `InputError` for an unknown language.
         """
         for code in (locale, locale.partition("-")[0]):
@@ -170,19 +161,16 @@ class Connector:
         raise InputError(f"'{locale}' {what}", problems=[Problem("locale", f"{locale!r} {what}")])
 
     def say(self, text: str, action: str | None = None) -> str:
-        """Translate a string of the definitions into this connector's language; `action` is the key of its action."""
+        """Translate a text of the definitions into this connector's language; `action` is the key of its action."""
         return self._translation.say(text, action) if self._translation else text
 
     @property
     def phrasebook(self) -> Phrasebook:
-        """The translations of the runtime's sentences for this connector: `error.speak(connector.phrasebook)`."""
+        """The translations of the runtime's sentences, as in `error.speak(connector.phrasebook)`."""
         return self.profile.phrasebook
 
     def gaps(self) -> list[Problem]:
-        """Missing and superfluous translations. They break nothing: an untranslated string stays unchanged.
-
-        Raises `DefinitionError` if the definitions have faults.
-        """
+        """Return missing and superfluous translations, which break nothing. Other faults raise `DefinitionError`."""
         from . import documents, locales
 
         if not self.translations:
@@ -195,7 +183,7 @@ class Connector:
         return [problem for file in files for problem in locales.gaps(file, known, optional)]
 
     def check(self) -> list[Problem]:
-        """Check all files of the folder; return every fault at once."""
+        """Check all files of the folder, and return every fault."""
         problems = self._sources.all_faults()
         if not problems:
             from ..triggers.events import faults as event_faults
@@ -211,7 +199,6 @@ class Connector:
         return problems
 
     def _compile(self, kind: str, key: str) -> Any:
-        """Compile a definition; raises `DefinitionError` with its faults."""
         from . import compiler
 
         sources, data = self._sources, self._sources.data(kind, key)
@@ -228,7 +215,6 @@ class Connector:
         return Locale(**data)
 
     def _translated(self, definition: T, action: str | None = None) -> T:
-        """A compiled definition in this connector's language."""
         if self._translation is None:
             return definition
         from .locales import translated  # only translations need it

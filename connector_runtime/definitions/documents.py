@@ -1,7 +1,7 @@
 """Parses strict YAML into plain data, with the line of every key. Pure: takes text and reads no files.
 
-Scalars follow YAML 1.2: `on`, `no`, `12:30:00` and dates stay strings. Tags, duplicate keys and keys that are not
-strings are faults; size, depth and expanded aliases are limited. Faults are problems with file and line.
+Scalars follow YAML 1.2: `on`, `no`, `12:30:00` and dates stay strings. Tags, duplicate keys and keys that are not text
+are faults. Size, depth and expanded aliases are limited.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ..errors import DefinitionError, Problem
 MAX_CHARACTERS = 1_000_000
 MAX_NODES = 100_000
 MAX_DEPTH = 60
-LONGEST_NUMBER = 400  # characters; a longer number is too large for a `float`
+LONGEST_NUMBER = 400  # characters; a longer number counts as too large for a `float`
 
 Path = tuple[str | int, ...]
 
@@ -32,7 +32,7 @@ _PLAIN: tuple[tuple[re.Pattern[str], Callable[[str], Any]], ...] = (
     (re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?"), float),
 )
 
-_REMEDIES = (  # words of the YAML library's message -> the remedy
+_REMEDIES = (  # part of the YAML library's message -> the remedy
     ("mapping values", "; put text with a colon in quotes, or change the indentation"),
     ("cannot start", "; put the text in quotes"),
     ("undefined alias", "; put text that begins with * in quotes, or write out the value of the alias"),
@@ -42,23 +42,23 @@ _REMEDIES = (  # words of the YAML library's message -> the remedy
 
 @dataclass(slots=True)
 class Document:
-    """A file's data and, for each path into it, its line."""
+    """A file's data, and the line of each path into it."""
 
     name: str
     data: Any = None
     lines: dict[Path, int] = field(default_factory=dict, repr=False)
-    problems: list[Problem] = field(default_factory=list)  # faults of the YAML, which `read` raises
+    problems: list[Problem] = field(default_factory=list)  # faults of the YAML itself
     holes: list[Path] = field(default_factory=list)  # paths whose data is missing because of a fault
     _nodes: int = 0
 
     def line(self, path: Path = ()) -> int:
-        """The line of the nearest key on a path."""
+        """Return the line of the nearest key on a path."""
         while path and path not in self.lines:
             path = path[:-1]
         return self.lines.get(path, 1)
 
     def where(self, path: Path = (), line: int | None = None) -> str:
-        """`actions/x.yaml:31 inputs.type.to`: the file, the line of the nearest key, and the path."""
+        """Return file, line and path as `actions/x.yaml:31 inputs.type.to`."""
         place = ".".join(str(step) for step in path)
         return f"{self.name}:{line or self.line(path)}{' ' + place if place else ''}"
 
@@ -67,7 +67,7 @@ class Document:
         self.holes += [path] if hole else []
 
     def build(self, node: Any, path: Path = (), depth: int = 0) -> Any:
-        """The data of a YAML node; adds its faults and lines to the document."""
+        """Return the data of a YAML node, and record its faults and lines."""
         self._nodes += 1
         if self._nodes > MAX_NODES or depth > MAX_DEPTH:
             reason = "is too large with its aliases" if self._nodes > MAX_NODES else "is nested too deeply"
@@ -115,7 +115,7 @@ class Document:
 
 
 def read(text: str, name: str) -> Document:
-    """Read one YAML document; raises `DefinitionError` with all its faults."""
+    """Read one YAML document. Raises `DefinitionError` with all its faults."""
     document = examine(text, name)
     if document.problems:
         raise DefinitionError.of(document.problems)
@@ -123,7 +123,7 @@ def read(text: str, name: str) -> Document:
 
 
 def examine(text: str, name: str) -> Document:
-    """Read one YAML document with its faults; raises `DefinitionError` only if it cannot be parsed at all."""
+    """Read one YAML document and record its faults. Raises `DefinitionError` only if it cannot be parsed at all."""
     import yaml
 
     loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
@@ -148,7 +148,7 @@ def examine(text: str, name: str) -> Document:
 
 
 def walk(data: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
-    """Every path in plain data with its value, outermost first."""
+    """Yield every path in plain data with its value, outermost first."""
     yield path, data
     if isinstance(data, dict):
         for key, value in data.items():
@@ -159,7 +159,7 @@ def walk(data: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
 
 
 def _syntax(text: str, error: Any) -> tuple[int, str]:
-    """The line of a syntax error, and its message with a remedy."""
+    """Return the line of a syntax error, and a message with the remedy."""
     lines = text.splitlines() or [""]
     position, start = error.problem_mark or error.context_mark, error.context_mark
     number = min(position.line + 1 if position else 1, len(lines))

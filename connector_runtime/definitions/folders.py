@@ -1,7 +1,7 @@
 """Loads definition folders from disk or from a package, and caches checked definitions.
 
-The cache lets later starts skip the check until a source file changes. Its entries are JSON in a folder that only the
-user can read; damaged entries are ignored. CONNECTOR_CACHE names another folder, or is `off`.
+As long as no source file changes, later starts skip the check. Cache entries are JSON in a folder that only the user
+can read; damaged entries are ignored. CONNECTOR_CACHE names another folder, or is `off`.
 """
 
 from __future__ import annotations
@@ -25,25 +25,25 @@ if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
 
 Stamp = list[int] | None  # a file's length, mtime and ctime in ns; None if it does not exist
-MIN_FILE_AGE = 2.0  # seconds; a file that changed more recently may change again with the same times
+MIN_FILE_AGE = 2.0  # seconds; a younger file could change again without a visible change of its times
 MAX_FOLDER_AGE = 30 * 86400.0  # seconds; older folders are deleted when the cache gets a new folder
 
 
 def load(path: str | Path | Traversable, *, codecs: Mapping[str, Callable[[Any], Any]] | None = None) -> Connector:
     """Load the connector of a definition folder. A folder is code: load only folders that you would import.
 
-    `codecs` adds words to `as`: pure functions from value to value. Raises `DefinitionError` if there is no
-    connector.yaml. A file's faults are raised on its first use; `Connector.check` finds all.
+    `codecs` adds codecs for `as`: pure functions from value to value, by name. Raises `DefinitionError` if there is no
+    connector.yaml. Other faults are raised when a file is first used; `Connector.check` finds them all.
     """
     root = Path(path) if isinstance(path, str) else path
     if not (root / "connector.yaml").is_file():
         raise DefinitionError.of([Problem(str(path), "is not a definition folder: it has no connector.yaml")])
-    is_cached = isinstance(root, Path) and not codecs  # files inside an archive are read each time
+    is_cached = isinstance(root, Path) and not codecs  # files in an archive have no times to compare
     return Connector(Sources(root, codecs or {}, Cache(str(root)).get if is_cached else None))
 
 
 class Cache:
-    """The cached data of one definition folder, an entry for each file."""
+    """The cached data of one definition folder, with one entry per file."""
 
     def __init__(self, root: str) -> None:
         self._root = os.path.abspath(root)
@@ -59,7 +59,7 @@ class Cache:
         self._stamp = cache(lambda path: _stamp(os.path.join(self._root, path)))
 
     def get(self, path: str, make: Make) -> Any:
-        """The cached data of a file, or the data that `make` returns."""
+        """Return the cached data of a file, or the data that `make` returns."""
         entry = os.path.join(self._folder, f"{path.replace('/', '-')}.json")
         try:
             if self._home is not None and _is_private(self._home):
@@ -83,7 +83,7 @@ class Cache:
         return {"root": self._root, "runtime": _runtime(), "sum": zlib.crc32(body.encode()), "sources": stamps}
 
     def _put(self, home: str, path: str, body: str, sources: Iterable[str]) -> None:
-        """Write an entry, and create its folder if needed, but only below a folder that is private to the user."""
+        """Write an entry, creating its folder if needed, but only below a folder that is private to the user."""
         head = self._head(sources, body)
         times = [moment for stamp in head["sources"].values() for moment in (stamp or ())[1:]]
         if max(times, default=0) > (time.time() - MIN_FILE_AGE) * 1e9:
@@ -122,7 +122,7 @@ def _stamp(path: str) -> Stamp:
 
 @cache
 def _runtime() -> int:
-    """A checksum of the stamps of the code that reads and checks definitions, and of the language's schemas."""
+    """Return a checksum over the stamps of the code that checks definitions and of the language's schemas."""
     package = os.path.dirname(os.path.dirname(__file__))
     parts = ("", "definitions", "definitions/checks", "language", "types", "inputs", "calls", "schemas", "../schemas")
     folders = [folder for folder in (os.path.join(package, part) for part in parts) if os.path.isdir(folder)]

@@ -1,7 +1,7 @@
 """The form of an action: its schema, and the hints that form libraries need. Pure.
 
-An untouched form posts nothing: the schema has no `default`, and nothing else that makes a library fill in a value.
-A run accepts whatever a form posts.
+An untouched form posts nothing, because its schema has no `default`, nor anything else that makes a library fill in a
+value. A run accepts whatever a form posts.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ..model import ActionSpec, Input, Json
 from ..sentences import Sentence
 from ..types import registry
 
-Say = Callable[[str], str]  # a string -> its translation into the language of the form
+Say = Callable[[str], str]  # text -> its translation
 
 SAFE_INTEGER = 2**53
 KEY, VALUE = Sentence("Key"), Sentence("Value")
@@ -23,7 +23,7 @@ RJSF_WIDGETS = {"textarea": "textarea", "password": "password", "code": "textare
 
 
 def same(text: str) -> str:
-    """Return the string unchanged, for forms in the language of the definitions."""
+    """Return the text unchanged, for forms in the language of the definitions."""
     return text
 
 
@@ -35,18 +35,18 @@ def form_schema(spec: ActionSpec, say: Say = same) -> dict[str, Json]:
         "title": spec.label,
         "description": spec.description,
         "properties": {row.key: _field(row, say) for row in rows},
-        # no boolean is required: libraries would post false when a person chose nothing
+        # a boolean is never required, because libraries would post false if nothing was chosen
         "required": [row.key for row in rows if row.is_always_needed and (row.type != "boolean" or row.collection)],
     }
 
 
 def widget(row: Input) -> str | None:
-    """The widget of a row's values; None for a line of text."""
+    """Return the widget of a row's values; None for a line of text."""
     return registry.TYPES[row.type].widget
 
 
 def choices(row: Input) -> list[dict[str, Json]]:
-    """The choices for a form. If one is an integer above 2^53, which JavaScript would round, all values are strings."""
+    """Return the choices for a form; all values are strings if one exceeds 2^53, which JavaScript would round."""
     as_text = any(isinstance(choice.value, int) and abs(choice.value) >= SAFE_INTEGER for choice in row.choices)
     return [{"value": str(choice.value) if as_text else choice.value, "label": choice.label} for choice in row.choices]
 
@@ -70,7 +70,7 @@ def _value(row: Input) -> dict[str, Json]:
 def editor_schema(spec: ActionSpec, say: Say = same) -> dict[str, Json]:
     """Return the schema of a form for json-editor, with its keywords for choice labels, multiline text and secrets.
 
-    Use it with the option `show_opt_in`, which posts an optional field only if a person opted in.
+    Use it with the option `show_opt_in`, so that optional fields are posted only if a person opts in.
     """
     schema = form_schema(spec, say)
     for row in spec.fields.values():
@@ -107,7 +107,7 @@ def ui_schema(spec: ActionSpec, say: Say = same) -> dict[str, Json]:
 
 
 def _boolean_hints(schema: Mapping[str, Any], labels: list[str]) -> dict[str, Json]:
-    """The hints that show booleans, at any depth, as a list of yes, no and no choice."""
+    """Return the hints that show booleans, at any depth, as a list of yes, no and no choice."""
     if schema.get("type") == "boolean":
         return {"ui:widget": "select", "ui:enumNames": labels}
     if schema.get("type") == "array" and isinstance(schema.get("items"), Mapping):
@@ -118,7 +118,7 @@ def _boolean_hints(schema: Mapping[str, Any], labels: list[str]) -> dict[str, Js
 
 
 def asides_of(row: Input, say: Say = same) -> Iterator[str]:
-    """Notes on an empty field: the published default, and what the vendor does without a value."""
+    """Yield notes on leaving a field empty: its published default, and what the vendor does without a value."""
     if row.has_default and not isinstance(row.default, list | dict) and row.default != row.if_absent:
         yield say(Sentence("Default: {value}", value=_text(row, row.default, say)))
     if row.if_absent is not None:
@@ -126,7 +126,6 @@ def asides_of(row: Input, say: Say = same) -> Iterator[str]:
 
 
 def _text(row: Input, value: Json, say: Say) -> str:
-    """A value as a person reads it: a choice by its label, a boolean as yes or no."""
     if isinstance(value, bool):
         return say(YES) if value else say(NO)
     labels = [choice.label for choice in row.choices if choice.value == value and type(choice.value) is type(value)]

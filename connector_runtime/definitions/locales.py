@@ -1,7 +1,4 @@
-"""Translations of a connector's strings: lists the strings, applies a locale, and reports its gaps. Pure.
-
-A locale maps each original sentence to its translation, so a sentence that changes loses its translation.
-"""
+"""Translations of a connector's texts: lists the texts, applies a locale, and reports its gaps. Pure."""
 
 from __future__ import annotations
 
@@ -17,16 +14,16 @@ from .documents import Document, Path
 from .forms import Say
 from .sources import phrases
 
-MAX_NAMES = 10  # strings that one line quotes; it counts the others
-MIN_SIMILARITY = 0.75  # from 0 to 1, of two versions of one string
-Texts = dict[str, list[str]]  # a string -> the files that have it, in order
+MAX_NAMES = 10  # texts that a report of gaps quotes; it only counts the rest
+MIN_SIMILARITY = 0.75  # two texts at least this similar (0 to 1) are taken for versions of one text
+Texts = dict[str, list[str]]  # text -> the files that contain it, in order
 T = TypeVar("T")
 
-TEXTS: Mapping[type, tuple[str, ...]] = {  # the attributes that people read, in the order of the definitions
+TEXTS: Mapping[type, tuple[str, ...]] = {  # attributes that people read, in the order of the definitions
     model.ActionSpec: ("label", "inputs", "description", "summary", "rules", "errors", "files"),
     model.Connection: ("label", "description", "inputs", "errors", "test", "unsupported_values"),
     Trigger: ("label", "description", "inputs", "filters", "load_events"),
-    model.Profile: ("label", "description", "errors", "choices"),  # its connections are definitions of their own
+    model.Profile: ("label", "description", "errors", "choices"),  # `connections` are translated separately
     model.Input: ("label", "comments", "schema", "choices", "warn", "group", "if_absent", "deprecated"),
     model.ChoiceList: ("choices", "parameters"),
     FilterRow: ("label", "comments"),
@@ -41,7 +38,7 @@ TEXTS: Mapping[type, tuple[str, ...]] = {  # the attributes that people read, in
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Locale:
-    """One language: translations by original string, and exceptions for single actions."""
+    """One language: translations by original text, so that a changed text loses its own, and overrides for actions."""
 
     key: str
     label: str
@@ -49,21 +46,18 @@ class Locale:
     actions: Mapping[str, Mapping[str, str | None]] = field(default_factory=dict)
 
     def say(self, text: str, action: str | None = None) -> str:
-        """Translate a string, or return it unchanged."""
+        """Return the translation of a text, or the text itself if there is none."""
         return self.actions.get(action or "", {}).get(text) or self.texts.get(text) or text
 
 
 def translated(part: T, say: Say) -> T:
-    """A compiled definition, or a part of one, with `say` applied to every string that people read.
-
-    Values that are sent stay unchanged. A `say` that records its arguments lists the strings.
-    """
+    """Return a definition, or a part, with `say` applied to every text that people read, and to nothing else."""
     result: Any = part
     fields = next((names for kind, names in TEXTS.items() if isinstance(part, kind)), None)
     if isinstance(part, str):
         result = part and say(part)
     elif isinstance(part, model.Choice) and part.label == str(part.value) and is_code(part.value):
-        pass  # the label is the value, which needs no translation
+        pass  # the label only repeats a code
     elif fields is not None:
         changed = {name: _field(part, name, say) for name in fields}
         if isinstance(part, model.ActionSpec):
@@ -77,7 +71,7 @@ def translated(part: T, say: Say) -> T:
 
 
 def is_code(value: str | int) -> bool:
-    """True if a value is for machines: a number, or one word in one case, such as GET, voip or audio/mp4."""
+    """True if a value is meant for machines: a number, or one word in one case, such as GET, voip or audio/mp4."""
     text = str(value)
     return isinstance(value, int) or (" " not in text and (text.islower() or text.isupper() or text.isdecimal()))
 
@@ -90,15 +84,15 @@ def _field(part: Any, name: str, say: Say) -> Any:
     value = getattr(part, name)
     match name:
         case "if_absent":
-            # a sentence, or the value that the vendor takes
+            # only text with spaces is a sentence; anything else is a value that the vendor assumes
             is_text = isinstance(value, str) and " " in value and value not in [choice.value for choice in part.choices]
             return say(value) if is_text else value
-        case "schema":  # the description of a pattern is the remedy in complaints
+        case "schema":  # error messages show a pattern's description as the remedy
             has_remedy = "pattern" in value and "description" in value
             return {**value, "description": say(value["description"])} if has_remedy else value
         case "load_events":
             return value and (lambda: _events(value(), say))
-        case "test":  # its other words name actions and inputs
+        case "test":  # the other keys name actions and inputs
             hints = value and value.get("hints")
             return {**value, "hints": [{**hint, "says": say(hint["says"])} for hint in hints]} if hints else value
     return translated(value, say)
@@ -109,10 +103,7 @@ def _events(data: model.Json, say: Say) -> model.Json:
 
 
 def texts(profile: model.Profile, actions: Mapping[str, model.ActionSpec], triggers: Mapping[str, Trigger]) -> Texts:
-    """Every string that people read, with its files, in the order of the definitions.
-
-    It leaves out the strings that a locale need not translate: see `spare`.
-    """
+    """Return every text that a locale must translate (see `spare`), with its files, in the order of the definitions."""
     files: Texts = {}
     parts: list[tuple[Any, str]] = [(profile.errors, "connector.yaml")]
     parts += [(action, f"actions/{key}.yaml") for key, action in actions.items()]
@@ -131,12 +122,12 @@ def texts(profile: model.Profile, actions: Mapping[str, model.ActionSpec], trigg
 
 
 def spare(triggers: Mapping[str, Trigger]) -> set[str]:
-    """Strings that a locale may translate or omit: the labels of events, and the runtime's sentences."""
+    """Return the texts that a locale may translate or omit: labels of events, and the runtime's own sentences."""
     return {event.label for trigger in triggers.values() for event in trigger.events.values()} | phrases("de").keys()
 
 
 def gaps(document: Document, known: Texts, optional: set[str]) -> Iterator[Problem]:
-    """The missing and the superfluous translations of a locale with a valid shape."""
+    """Yield the missing and the superfluous translations of a locale whose shape is valid."""
     shared: Mapping[str, Any] = document.data.get("texts", {})
     by_action: Mapping[str, Mapping[str, Any]] = document.data.get("actions", {})
     missing = untranslated(shared, by_action, known)
@@ -154,7 +145,6 @@ def gaps(document: Document, known: Texts, optional: set[str]) -> Iterator[Probl
 
 
 def untranslated(shared: Mapping[str, Any], by_action: Mapping[str, Mapping[str, Any]], known: Texts) -> list[str]:
-    """The strings that a locale does not translate."""
     covered = {(text, f"actions/{key}.yaml") for key, entries in by_action.items() for text in entries if entries[text]}
     return [
         text
@@ -171,7 +161,7 @@ def _superfluous(document: Document, path: Path, known: list[str]) -> Problem:
 
 
 def closest(text: str, known: list[str]) -> str | None:
-    """The known string that is probably an earlier or later version of this one."""
+    """Return the known text that is most likely another version of this one, or None."""
     from difflib import get_close_matches
 
     return next(iter(get_close_matches(text, known, n=1, cutoff=MIN_SIMILARITY)), None)

@@ -10,23 +10,20 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import DefinitionError, Problem
 
-if TYPE_CHECKING:  # the modules that check are imported only when a file needs a check
+if TYPE_CHECKING:  # the checking modules are imported only when a file needs a check
     from importlib.resources.abc import Traversable
 
     from ..model import Json
     from .checks.faults import CheckedFile
     from .documents import Document
 
-Make = Callable[[], tuple[Any, Iterable[str]]]  # returns data, and the files and folders that it depends on
+Make = Callable[[], tuple[Any, Iterable[str]]]  # returns data, and the files and folders that the data depends on
 Codecs = Mapping[str, Callable[[Any], Any]]
 KINDS = ("actions", "connection", "triggers", "locales")
 
 
 class Sources:
-    """The files of one folder, each read and checked on first use.
-
-    `cached(path, make)` returns the data that `make` returns for a path, or returned in an earlier process.
-    """
+    """The files of one folder, each read and checked on first use; `cached(path, make)` calls `make` only if needed."""
 
     def __init__(self, root: Traversable, codecs: Codecs, cached: Callable[[str, Make], Json] | None = None) -> None:
         self.root = root
@@ -36,12 +33,12 @@ class Sources:
         self.shared = cache(self._shared)
 
     def names(self, kind: str) -> list[str]:
-        """The names of the files in `actions`, `connection`, `triggers` or `locales`, sorted."""
+        """Return the sorted names of the files in `actions`, `connection`, `triggers` or `locales`."""
         folder = self.root / kind
         return sorted(file.name for file in folder.iterdir()) if folder.is_dir() else []
 
     def text(self, path: str) -> str:
-        """The text of a file by its path in the folder; raises `DefinitionError` if it cannot be read."""
+        """Return the text of a file by its path in the folder. Raises `DefinitionError` if it cannot be read."""
         try:
             return self.root.joinpath(*path.split("/")).read_text(encoding="utf-8")
         except (FileNotFoundError, NotADirectoryError):
@@ -53,16 +50,15 @@ class Sources:
         raise DefinitionError.of([Problem(f"{path}:1", what)])
 
     def stems(self, kind: str) -> list[str]:
-        """The names, without .yaml, of the definitions of a kind."""
+        """Return the names, without .yaml, of the definitions of a kind."""
         return sorted(name.removesuffix(".yaml") for name in self.names(kind) if name.endswith(".yaml"))
 
     @cached_property
     def common(self) -> dict[str, Any]:
-        """connector.yaml's data."""
         return self.data("connector", "connector")
 
     def data(self, kind: str, stem: str) -> dict[str, Any]:
-        """A definition's completed data, checked now or by an earlier process; raises `DefinitionError`."""
+        """Return a definition's completed data, checked now or by an earlier process. Raises `DefinitionError`."""
         path = path_of(kind, stem)
 
         def make() -> tuple[Json, Iterable[str]]:
@@ -77,7 +73,7 @@ class Sources:
         return self._cache(path, make)  # type: ignore[no-any-return]
 
     def faults(self, kind: str, stem: str) -> list[Problem]:
-        """Every fault of a file, including those in its references to other files."""
+        """Return every fault of a file, including those in its references to other files."""
         from . import documents
 
         path, problems = path_of(kind, stem), list[Problem]()
@@ -86,7 +82,7 @@ class Sources:
         return problems
 
     def all_faults(self) -> list[Problem]:
-        """Every fault in all files, including wrong extensions, such as `x.yml`, whose files are not read."""
+        """Return the faults of all files, and of files such as `x.yml`, whose extension keeps them from being read."""
         what = "is not read: a definition's file ends in .yaml; rename it"
         paths = [f"{kind}/{name}" for kind in KINDS for name in self.names(kind) if not name.endswith(".yaml")]
         problems = [Problem(f"{path}:1", what) for path in paths if path.lower().endswith((".yml", ".yaml"))]
@@ -94,20 +90,19 @@ class Sources:
         return problems + [fault for kind in KINDS for stem in self.stems(kind) for fault in self.faults(kind, stem)]
 
     def json(self, path: str) -> Json:
-        """The data of a JSON file."""
         try:
             return json.loads(self.text(path))
         except ValueError as error:
             raise DefinitionError.of([Problem(f"{path}:1", f"is not JSON: {error}")]) from None
 
     def _shared(self, name: str) -> Json:
-        """The data of a file of schemas/; raises `LookupError` if it does not exist."""
+        """Return the data of a file in schemas/. Raises `LookupError` if it does not exist."""
         if not self.root.joinpath("schemas", *name.split("/")).is_file():
             raise LookupError(name)
         return self.json(f"schemas/{name}")
 
     def _check(self, document: Document, kind: str, stem: str, sources: set[str], *, deep: bool) -> CheckedFile:
-        """Check a document; adds the paths of the files that it refers to to `sources`."""
+        """Check a document, and add the paths of the files that it refers to to `sources`."""
         from .check import checked
         from .checks.faults import References
 
@@ -117,7 +112,7 @@ class Sources:
 
         def action(key: str) -> Mapping[str, Any]:
             if not deep and kind != "actions":
-                return {}  # to load connector.yaml or one action, the other actions need not be read
+                return {}  # only actions need other actions in order to load
             sources.add(path_of("actions", key))
             return self._readable(key)
 
@@ -127,7 +122,7 @@ class Sources:
 
     @cached_property
     def _usable(self) -> dict[str, Any]:
-        """connector.yaml's data despite its faults, which its own check reports; a shared row with a fault is None."""
+        """connector.yaml's data despite its faults, which its own check reports; a faulty shared row is None."""
         from . import documents
         from .complete import shared_rows
 
@@ -141,7 +136,7 @@ class Sources:
         return {}
 
     def _readable(self, key: str) -> dict[str, Any]:
-        """An action's completed data, unchecked, for files that refer to it; `{}` if it cannot be read."""
+        """Return an action's completed data, unchecked, for files that refer to it; `{}` if it cannot be read."""
         from . import documents
         from .complete import complete
 
@@ -151,7 +146,7 @@ class Sources:
         return {}
 
     def _language(self, kind: str) -> Any:
-        """The validator of the language's schema, which is in the package, or next to it in a checkout."""
+        """Return the validator of the language's schema, which is in the package, or next to it in a checkout."""
         from importlib.resources import files
 
         from jsonschema import Draft202012Validator
@@ -169,7 +164,7 @@ class Sources:
 
 @cache
 def phrases(code: str) -> Mapping[str, str]:
-    """The translations of the runtime's sentences by original; de-AT falls back to de. Empty if there are none."""
+    """Return the translations of the runtime's sentences, empty if there are none; de-AT falls back to de."""
     language = code.partition("-")[0]
     if language == "en":
         return {}
@@ -195,5 +190,4 @@ def collected(problems: list[Problem]) -> Iterator[None]:
 
 
 def path_of(kind: str, stem: str) -> str:
-    """The path of a definition in its folder."""
     return "connector.yaml" if kind == "connector" else f"{kind}/{stem}.yaml"

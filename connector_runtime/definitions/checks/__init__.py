@@ -1,1 +1,1 @@
-"""The checks of definitions: functions `check(file, rows, refs)`, which `check.CHECKS` lists by kind of file."""
+"""The checks of definitions: functions `check(file, rows, refs)`, listed by kind of file in `check.CHECKS`."""

@@ -15,14 +15,14 @@ from .answer import SLOT
 from .faults import CheckedFile, References
 from .tables import NAME_ONE, condition
 
-Targets = dict[str, tuple[Place, str]]  # a place as text -> the place, and the name of its value
+Targets = dict[str, tuple[Place, str]]  # place as text -> (place, name of the value that goes there)
 
 COMPUTED = ("path", "query", "header", "body")
 CHANGES = ("update", "delete", "read")
 
 
 def _sent(file: CheckedFile, rows: Mapping[str, Input]) -> Iterator[tuple[Place, str]]:
-    """Every value that is sent, as its place and its name: constants of the request first, then inputs."""
+    """Yield the place and the name of every value that is sent: constants of the request first, then inputs."""
     request = file.part("request")
     for kind, word in (("query", "query"), ("header", "headers")):
         yield from ((Place(kind, (name,)), f"request.{word}") for name in request.get(word, {}))
@@ -37,7 +37,7 @@ def _leaves(data: Any, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
 
 
 def _targets(file: CheckedFile, rows: Mapping[str, Input], *, computed: bool = True) -> Targets:
-    """The places that values go to; if several go to one place, the first counts."""
+    """Return the places that values go to; if several values go to one place, the first is kept."""
     taken: Targets = {}
     for place, key in _sent(file, rows):
         taken.setdefault(str(place), (place, key))
@@ -47,7 +47,7 @@ def _targets(file: CheckedFile, rows: Mapping[str, Input], *, computed: bool = T
 
 
 def targets(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> None:
-    """Places to which two values go."""
+    """Report places that two values go to."""
     taken: Targets = {}
     for place, key in _sent(file, rows):
         at: Path = ("inputs", key, "to")
@@ -70,7 +70,7 @@ def targets(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> N
 
 
 def compute(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> None:
-    """Computed values with a wrong place, or from names that are not inputs."""
+    """Report computed values with a wrong place, and expressions with names that are not inputs."""
     taken = _targets(file, rows, computed=False)
     for text, source in file.part("compute").items():
         at: Path = ("compute", text)
@@ -92,7 +92,7 @@ def compute(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> N
 
 
 def request(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> None:
-    """Braces of the path that nothing fills, and a method without a body although values go to the body."""
+    """Report braces of the path that nothing fills, and a method without a body although values go to the body."""
     section, taken, is_sound = file.part("request"), _targets(file, rows), file.sound("inputs")
     if not section:
         return
@@ -122,7 +122,7 @@ def request(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> N
 
 
 def inputs(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> None:
-    """Lists of choices that do not exist, or need inputs that this action does not have."""
+    """Report lists of choices that do not exist, or that need inputs which this action lacks."""
     lists = refs.common.get("choices", {})
     for key, row in rows.items():
         at: Path = ("inputs", key, "choices_from")
@@ -138,7 +138,7 @@ def inputs(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> No
 
 
 def rules(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> None:
-    """Rules that name unknown inputs or the connection, or can never hold."""
+    """Report rules that name unknown inputs or the connection, or that can never hold."""
     for index, rule in enumerate(file.part("rules")):
         at: Path = ("rules", index)
         for word in rule.keys() & RULES:
@@ -156,7 +156,7 @@ def rules(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> Non
 
 
 def summary(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> None:
-    """Slots that no input fills, or that would show a secret."""
+    """Report slots that no input fills, or that would show a secret."""
     for slot in SLOT.findall(file.part("summary") or ""):
         what = f"has the slot {{{slot}}}, which is not an input"
         is_known = file.known(("summary",), slot, file.inputs, what, NAME_ONE)
@@ -165,7 +165,7 @@ def summary(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> N
 
 
 def pages(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> None:
-    """An input for the page size, which `paging` fills in."""
+    """Report an input for the page size, which `paging` fills in."""
     if not file.part("paging"):
         return
     size = {**refs.common.get("paging", {}), **file.part("paging")}.get("size")
@@ -175,7 +175,7 @@ def pages(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> Non
 
 
 def recover(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> None:
-    """A `recover` that cannot find the object after a lost answer."""
+    """Report a `recover` that cannot find the created object after the response was lost."""
     rule = file.part("recover")
     if not rule or not file.sound("inputs"):
         return
@@ -206,7 +206,7 @@ def recover(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> N
 
 
 def limits(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> None:
-    """An unknown label, and a quota that counts by an input that the action does not have."""
+    """Report an unknown label, and quotas that count by an input which the action lacks."""
     if not isinstance(common := refs.common.get("limits"), dict):
         return
     label, labels, quotas = file.data.get("rate_limit"), common.get("labels"), common.get("quotas")

@@ -17,14 +17,14 @@ from ..documents import Path, walk
 from .faults import CheckedFile, References
 
 SLOT = re.compile(r"\{([^{}]*)\}")
-SINGLE = ("status", "code", "message", "count")  # places of an answer without a name after them
+SINGLE = ("status", "code", "message", "count")  # places of an answer that take no name after them
 SEEN = ("status", "code", "message", "header", "body")
 SCOPES = {"scopes_pattern", "scopes_from"}
 PAGE = ("status", "count", "items", "link", "header", "body", "query")
 
 
 def headers(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> None:
-    """Constant headers that HTTP cannot carry, or that the connection sets."""
+    """Report constant headers that HTTP cannot carry, or that the connection sets."""
     for name, value in file.part("request").get("headers", {}).items():
         at: Path = ("request", "headers", name)
         if schema_faults({"pattern": HEADER_NAME}, name):
@@ -36,7 +36,7 @@ def headers(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> N
 
 
 def paging(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> None:
-    """Page settings that cannot work."""
+    """Report page settings that contradict each other."""
     for at, style in _each(("paging", "next"), file.part("paging").get("next", [])):
         _looks(file, (*at, "while"), style.get("while", {}), PAGE)
         if style["to"] == "url" and ("plus" in style or "below" in style):
@@ -44,7 +44,7 @@ def paging(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> No
 
 
 def errors(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> None:
-    """Error cases that look at a place that an answer does not have, or that an earlier case hides."""
+    """Report error cases that test a place which no answer has, or that an earlier case hides."""
     section = file.part("errors")
     _looks(file, ("errors", "failed"), section.get("failed") or {}, SEEN)
     earlier: list[Any] = []
@@ -67,7 +67,7 @@ def errors(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> No
 
 
 def _looks(file: CheckedFile, at: Path, raw: Any, kinds: tuple[str, ...]) -> None:
-    """A condition on an answer must look at a place of it."""
+    """Report a condition that tests anything but places of an answer."""
     for name in [raw] if isinstance(raw, str) else raw:
         kind, _, rest = name.partition(".")
         if kind not in kinds or bool(rest) is (kind in SINGLE):
@@ -76,12 +76,12 @@ def _looks(file: CheckedFile, at: Path, raw: Any, kinds: tuple[str, ...]) -> Non
 
 
 def _each(at: Path, raw: Any) -> Iterator[tuple[Path, Any]]:
-    """The entries of a list, or a single entry, with their paths."""
+    """Yield the entries of a list, or a single entry, with their paths."""
     yield from (((*at, index), entry) for index, entry in enumerate(raw)) if isinstance(raw, list) else [(at, raw)]
 
 
 def files(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> None:
-    """File names that are not templates, and keys that the example of the answer does not have."""
+    """Report file names that are not templates, and keys that the example answer lacks."""
     rules, example = file.part("files"), file.part("output").get("example")
     if not rules:
         return
@@ -103,7 +103,7 @@ def files(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> Non
 
 
 def template(file: CheckedFile, at: Path, text: str) -> frozenset[str]:
-    """The names that a template reads; empty if it cannot be parsed."""
+    """Return the names that a template reads; empty, with a fault, if it cannot be parsed."""
     try:
         return frozenset(expressions.template(text).names)
     except ValueError as error:
@@ -112,7 +112,7 @@ def template(file: CheckedFile, at: Path, text: str) -> frozenset[str]:
 
 
 def output(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> None:
-    """A schema that cannot be resolved, a wrong mark of a secret, and an example that does not match the schema."""
+    """Report a schema that cannot be resolved, a wrong mark of a secret, and an example that does not match."""
     section = file.part("output")
     at: Path = ("output", "schema")
     try:
@@ -138,4 +138,4 @@ def output(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> No
             what = f"is not a {error.validator_value}" if error.validator == "format" else fault_of(error)
             file.add(("output", "example", *error.absolute_path), f"{what}; the example must match the schema")
     except UnknownType as error:
-        file.add(at, f"has the type {error.type!r}, which JSON Schema does not have; name one that it has")
+        file.add(at, f"has the type {error.type!r}, which JSON Schema does not have; use one that it has")

@@ -22,7 +22,7 @@ ADD_OR_OMIT = "Add it, or leave it out."
 
 
 def base(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> None:
-    """Braces of the base URL that nothing fills, and defaults that do not lead to one of their hosts."""
+    """Report braces of the base URL that nothing fills, and defaults that lead to none of their hosts."""
     url, section = file.part("base_url"), file.part("base")
     if not url or not file.sound("base"):
         return
@@ -43,7 +43,7 @@ def base(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> None
 
 
 def limits(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> None:
-    """Unknown plans, labels and actions, and rates that cannot be counted together."""
+    """Report unknown plans, labels and actions, and rates that cannot be combined."""
     section = file.part("limits")
     lists = {"on": (refs.actions, "in actions/"), "labels": (section.get("labels", {}), "one of the `labels`")}
     for kind in ("labels", "combined", "quotas"):
@@ -68,7 +68,7 @@ def limits(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> No
 
 
 def choices(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> None:
-    """Lists that cannot be resolved, and actions and fields that cannot supply one."""
+    """Report lists that cannot be resolved, and actions and fields that cannot supply one."""
     lists = file.data.get("choices", {}) if file.whole("choices") else {}
     for key, raw in lists.items():
         at: Path = ("choices", key)
@@ -95,7 +95,7 @@ def choices(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> N
 
 
 def _source(file: CheckedFile, at: Path, raw: Mapping[str, Any], action: Mapping[str, Any]) -> None:
-    """Compare a list with the action that it names, unless that action's file cannot be read."""
+    """Compare a list with the action that supplies it, unless that action's file cannot be read."""
     inputs, request = action.get("inputs"), action.get("request")
     if not isinstance(inputs, dict) or not isinstance(request, dict):
         return
@@ -121,17 +121,17 @@ def _source(file: CheckedFile, at: Path, raw: Mapping[str, Any], action: Mapping
 
 
 def _fields(file: CheckedFile, at: Path, raw: Mapping[str, Any], action: Mapping[str, Any], refs: References) -> None:
-    """Fields that the action's output schema does not have, and labels that would show a secret."""
+    """Report fields that the action's output schema lacks, and labels that would show a secret."""
     paging, output = action.get("paging"), action.get("output")
     fields: dict[str, Any] = {}
     try:
         schema = inline(output.get("schema") if isinstance(output, dict) else None, refs.shared)
-    except (LookupError, TypeError, RecursionError):  # a fault of that action, reported there
+    except (LookupError, TypeError, RecursionError):  # the action's own check reports this
         schema = None
     for path in several(raw.get("items", paging.get("items", ()) if isinstance(paging, dict) else ())):
         steps = [step for name in path.split(".") if name for step in ("properties", name)]
         properties = places.dig(schema, (*steps, "items", "properties"))
-        if not isinstance(properties, dict):  # the schema does not list all fields
+        if not isinstance(properties, dict):  # the schema does not name the fields
             fields = {}
             break
         fields |= properties
@@ -146,7 +146,7 @@ def _fields(file: CheckedFile, at: Path, raw: Mapping[str, Any], action: Mapping
 
 
 def shared_rows(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> None:
-    """Shared rows that no action refers to, unless some action's file cannot be read."""
+    """Report shared rows that no action uses, unless some action's file cannot be read."""
     tables = [refs.action(key).get("inputs") for key in refs.actions]
     used = {row.get("row") for table in tables for row in (table or {}).values() if isinstance(row, dict)}
     for name in file.data.get("rows", {}) if file.whole("rows") and None not in tables else ():
@@ -155,13 +155,13 @@ def shared_rows(file: CheckedFile, rows: Mapping[str, Input], refs: References) 
 
 
 def _granted(file: CheckedFile, rows: Mapping[str, Input]) -> list[tuple[Path, Place]]:
-    """The places that a connection fills: by its inputs, then by the values of its token."""
+    """Return the places that a connection fills: with its inputs, then with the values of its token."""
     token = [(("token", name, "to"), places.place(raw["to"], name)) for name, raw in file.part("token").items()]
     return [*((("inputs", key, "to"), place) for key, row in rows.items() for place in row.to), *token]
 
 
 def grants(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> None:
-    """Values without a place, with a wrong one, or with one that another value has."""
+    """Report values without a place, with a wrong place, or with the place of another value."""
     braces, kinds = refs.common.get("base", {}), PLACES["connection"]
     taken: dict[str, Path] = {}
     for path, place in _granted(file, rows):
@@ -182,7 +182,7 @@ def grants(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> No
 
 
 def test(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> None:
-    """Unknown actions and inputs in the test of a connection, and an unknown level."""
+    """Report unknown actions and inputs in a connection's test, and an unknown level."""
     section = file.part("test")
     if (action := section.get("action")) is not None:
         what = f"is {action!r}, which is not in actions/"
@@ -200,7 +200,7 @@ def test(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> None
 
 
 def oauth(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> None:
-    """A sign-in that lacks a part, or has one that its grant does not use."""
+    """Report a sign-in that lacks a part, or that has a part which its grant does not use."""
     if not file.sound("oauth") or not file.sound("token"):
         return
     section, token = file.data.get("oauth"), file.data.get("token", {})
@@ -220,7 +220,7 @@ def oauth(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> Non
 
 
 def signature(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> None:
-    """A signature without exactly one input for its secret, or over unknown slots."""
+    """Report a signature without exactly one input for its secret, or with unknown slots."""
     secrets = [key for key, row in rows.items() for place in row.to if str(place) == "verify.secret"]
     if not secrets and file.sound("inputs"):
         file.add(("inputs",), "lack the secret: add an input with `to: verify.secret`")
@@ -235,7 +235,7 @@ def signature(file: CheckedFile, rows: Mapping[str, Input], refs: References) ->
 
 
 def locale(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> None:
-    """Translations for unknown actions, and translations that change the slots of a text."""
+    """Report translations for unknown actions, and translations that change the slots of a text."""
     blocks: dict[Path, Any] = {("texts",): file.part("texts")}
     for key, entries in file.part("actions").items():
         file.known(("actions", key), key, refs.actions, "is not an action", "Delete it.")
@@ -258,7 +258,7 @@ OUTSIDE = re.compile(r"url\(\s*['\"]?(?!#)|@import|expression\(|javascript:", re
 
 
 def icon(svg: str) -> Iterator[str]:
-    """The faults of an icon: not SVG, too long, or more than self-contained shapes."""
+    """Yield the faults of an icon: not SVG, too long, or more than self-contained shapes."""
     from xml.etree import ElementTree
 
     if len(svg) > LONGEST:

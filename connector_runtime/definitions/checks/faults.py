@@ -1,4 +1,4 @@
-"""The arguments of a check: one file with its faults so far, and what the file may refer to. Pure."""
+"""The arguments of a check: the file with its faults so far, and what the file may refer to. Pure."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ PLACES = {
 class References(NamedTuple):
     """The other files that a file may refer to, and its language."""
 
-    language: Callable[[str], Any]  # kind -> the validator of the language's own schema
-    shared: Callable[[str], Json]  # name of a file of schemas/ -> its data
+    language: Callable[[str], Any]  # kind -> validator of the language's schema
+    shared: Callable[[str], Json]  # file name in schemas/ -> its data
     codecs: Mapping[str, Any]  # codecs in addition to the runtime's own
     common: Mapping[str, Any]  # connector.yaml's data
     actions: tuple[str, ...]  # the keys of all actions
@@ -29,7 +29,7 @@ class References(NamedTuple):
 
 
 class CheckedFile:
-    """One file and its faults. A part whose shape is wrong is *broken*, and no further check looks at it.
+    """One file and its faults. A part with the wrong shape is *broken*, and later checks skip it.
 
     `kind` is the document's folder (`actions`, `connection`, `triggers`, `locales`) or `connector`.
     """
@@ -43,10 +43,7 @@ class CheckedFile:
             self.found.append((int(problem.where.partition(" ")[0].rpartition(":")[2]), problem))
 
     def add(self, path: Path, what: str, *, breaks: bool = False) -> None:
-        """Add a fault at a path; with `breaks`, the part there is broken.
-
-        An empty `what` is a fault that another file reports. A fault in a word of a shared row names the row.
-        """
+        """Add a fault; `breaks`: the part at the path is broken. An empty `what`: another file reports the fault."""
         if what:
             what += self._source(path)
             self.found.append((self.document.line(path), Problem(self.document.where(path), what)))
@@ -60,7 +57,7 @@ class CheckedFile:
         return f" (from rows.{name} in connector.yaml)" if path[2] in (self.shared.get(name) or ()) else ""
 
     def known(self, path: Path, name: str, known: Iterable[str], what: str, otherwise: str = "") -> bool:
-        """True if a name is known. If not, adds `what` as a fault; the remedy is the nearest name, or `otherwise`."""
+        """True if a name is known. If not, add the fault `what` with the nearest name or `otherwise` as its remedy."""
         names = list(known)
         if name not in names:
             self.add(path, f"{what}.{nearest(name, names, otherwise)}")
@@ -75,27 +72,26 @@ class CheckedFile:
         return not any(path[: len(part)] == part for part in self._broken)
 
     def part(self, word: str) -> Any:
-        """The section of the file under a word; `{}` if it is absent or broken."""
+        """Return the section of the file under a key; `{}` if it is absent or broken."""
         return self.data.get(word, {}) if self.sound(word) else {}
 
     @property
     def inputs(self) -> Mapping[str, Any]:
-        """The input table; single rows may be broken."""
+        """The input table, in which single rows may be broken."""
         return self.data.get("inputs", {}) if self.whole("inputs") else {}
 
     def all(self) -> list[Problem]:
-        """Every fault once, by line."""
+        """Return every fault once, by line."""
         return list(dict.fromkeys(problem for _, problem in sorted(self.found, key=lambda entry: entry[0])))
 
 
-Check = Callable[[CheckedFile, Mapping[str, Input], References], None]  # `rows`: the inputs that could be compiled
+Check = Callable[[CheckedFile, Mapping[str, Input], References], None]  # (file, the rows that could be compiled, refs)
 
 
 def _part(path: Path) -> Path:
-    """The smallest part around a path that can be broken: a row, a list of choices, or a section of the file."""
+    """Return the smallest part around a path that can be broken: a row, a list of choices, or a section."""
     return path[: 2 if path[:1] in (("inputs",), ("choices",), ("rows",)) else 1]
 
 
 def listed(names: Iterable[str]) -> str:
-    """`Known here: a, b.`"""
     return f"Known here: {', '.join(sorted(names)) or 'none'}."

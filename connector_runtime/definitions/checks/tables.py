@@ -26,7 +26,7 @@ FIXED = {"client": ("id", "secret"), "basic": ("user", "password"), "verify": ("
 
 
 def compiled(file: CheckedFile, refs: References) -> dict[str, Input]:
-    """The rows that could be compiled."""
+    """Compile the rows that can be compiled, and report the others."""
     rows: dict[str, Input] = {}
     for key, raw in file.inputs.items():
         at: Path = ("inputs", key, "schema")
@@ -41,7 +41,7 @@ def compiled(file: CheckedFile, refs: References) -> dict[str, Input]:
 
 
 def entries(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> None:
-    """The faults of single rows."""
+    """Report the faults of single rows."""
     for key, row in rows.items():
         before, raw = len(file.found), file.inputs[key]
         at: Path = ("inputs", key)
@@ -61,9 +61,9 @@ def entries(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> N
 
 
 def conditions(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> None:
-    """The faults between rows: conditions on other inputs, and old names that are in use."""
+    """Report faults between rows: conditions on other inputs, and old names that are in use."""
     sound = {key: raw for key, raw in file.inputs.items() if file.sound("inputs", key)}
-    owners: dict[str, str] = {}  # an old name -> the first input that lists it
+    owners: dict[str, str] = {}  # old name -> the first input that lists it
     for key, raw in sound.items():
         for name in several(raw.get("was", ())):
             owners.setdefault(name, key)
@@ -85,7 +85,6 @@ def conditions(file: CheckedFile, rows: Mapping[str, Input], refs: References) -
 
 
 def codec(file: CheckedFile, at: Path, raw: Mapping[str, Any], refs: References) -> None:
-    """Unknown codecs under `as`."""
     known = [*codecs.CODECS, *refs.codecs]
     for name in several(raw.get("as", ())):
         if codecs.codec(name, refs.codecs) is None:
@@ -112,7 +111,7 @@ def _schema(file: CheckedFile, at: Path, raw: Mapping[str, Any], row: Input) -> 
 
 
 def _limits(file: CheckedFile, at: Path, schema: Any) -> None:
-    """Unknown words of JSON Schema and wrong values, at any depth."""
+    """Report unknown JSON Schema keywords and wrong values, at any depth."""
     if not isinstance(schema, dict):
         file.add(at, "must be a schema, such as {type: string}")
         return
@@ -162,16 +161,16 @@ def _place(file: CheckedFile, at: Path, row: Input, place: Place) -> None:
     if row.type == "file" and place.kind not in ("part", *PLACES["triggers"]):
         file.add((*at, "to"), "sends a file to a place that cannot carry one; use part.x")
     if row.type == "connection":
-        file.add((*at, "to"), "says where the connection goes; the connection's own file does that, leave it out")
+        file.add((*at, "to"), "is set by the connection's own file; leave it out")
 
 
 def _words(file: CheckedFile, at: Path, raw: Mapping[str, Any], row: Input) -> None:
-    """Words of a row that do not go together."""
+    """Report keys of a row that contradict each other."""
     always, single = row.required == (), row.collection != "list" and row.type not in ("json", "any")
     if "csv" in several(raw.get("as", ())) and single:
         file.add((*at, "as"), "joins a list, but the input is not a list: add `collection: list`")
     if "as" in raw and not row.to:
-        file.add((*at, "as"), "says how to write a value that goes nowhere: add `to`")
+        file.add((*at, "as"), "converts a value that goes nowhere: add `to`")
     if row.key in RESERVED:
         file.add(at, "is an option of the command line; give the input another name and add `to`")
     if (row.key == "connection") is not (row.type == "connection"):
@@ -205,7 +204,7 @@ def _choices(file: CheckedFile, at: Path, row: Input) -> None:
 
 
 def condition(file: CheckedFile, at: Path, raw: Any, rows: Mapping[str, Input], subject: str | None = None) -> None:
-    """The faults of a condition: unknown inputs, and values that an input never has."""
+    """Report unknown inputs in a condition, and values that an input never has."""
     for test in parse(raw):
         row = rows.get(test.name)
         values = [value for value in test.values if value is not None]
@@ -229,7 +228,7 @@ def condition(file: CheckedFile, at: Path, raw: Any, rows: Mapping[str, Input], 
 
 
 def cycles(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> None:
-    """Inputs that depend on each other, so that none can be filled in."""
+    """Report inputs that depend on each other, so that none can be filled in."""
     needs = {
         key: [test.name for test in row.only_when or () if test.negate is (None in test.values)]
         for key, row in rows.items()
@@ -241,5 +240,5 @@ def cycles(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> No
                 names |= reach[between]
     for key in rows:
         circle = [name for name in rows if name in reach[key] and key in reach[name]]
-        if circle[:1] == [key] and needs[key] != [key]:  # one report a circle; `condition` reports an input on itself
+        if circle[:1] == [key] and needs[key] != [key]:  # one report per cycle; `condition` reports self-reference
             file.add(("inputs", key, "only_when"), f"needs '{needs[key][0]}', which needs it; remove one")
