@@ -1,7 +1,7 @@
 """Turns raw inputs into the values to send: compiles an input table, and reads the inputs of a call in one pass. Pure.
 
-An input is *present* if its value is not blank, and *touched* if it is present and its value is not the published
-default of an optional input. A refused value counts as present, and equals nothing.
+An input is *present* unless its value is blank. It is *touched* if it is present, unless it is optional and its value
+is the published default. A refused value counts as present, and equals nothing.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from ..types.base import BLANK, NOT_PLAIN, REFUSED, NoValue, Reader, example, is
 
 MAX_DEPTH = 100
 MAX_NUMBER = int(sys.float_info.max)
-MAX_SUGGESTIONS = 20  # unknown names for which a message suggests the nearest
+MAX_SUGGESTIONS = 20  # unknown names for which messages suggest the nearest known one
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _ATOMS = (int, bool)
@@ -36,8 +36,8 @@ BROKEN_CHARACTER = Sentence("contains a broken character, often half an emoji: d
 class Constraint(NamedTuple):
     """A constraint, with the place and message of its problem.
 
-    It is broken if `when` holds and `unless` does not, each group of `touched` has a touched input, and no input of
-    `needs` is present; or if an input is present under both `names`.
+    It is broken if `when` holds and `unless` does not, each group in `touched` has a touched input, and no input in
+    `needs` is present. It is also broken if an input is present under both `names`.
     """
 
     where: str
@@ -52,7 +52,7 @@ class Constraint(NamedTuple):
     def watched(self) -> str:
         """An input that must be touched or filled in for the constraint to be broken; empty if there is none.
 
-        For two names of one input, this is the old name, which is never touched: `InputReading` detects them.
+        For two names of one input, this is the old name, which is never touched: `InputReading` detects them itself.
         """
         single = [group[0] for group in self.touched if len(group) == 1]
         tested = [test.name for test in self.when if test.negate is (None in test.values)]
@@ -71,14 +71,14 @@ class CompiledInput:
         self.items = plain if row.collection == "list" else NOT_PLAIN
         self.may_be_blank = registry.TYPES[row.type].may_be_blank or row.collection is not None
         self.read: Reader = registry.reader(row) if row.type != "connection" else lambda value: BLANK
-        self.default = row.default if row.optional_default else NO_DEFAULT  # shown in forms, not sent
+        self.default = row.default if row.optional_default else NO_DEFAULT  # forms show it, but it is not sent
 
 
 _UNKNOWN = CompiledInput(Input(key="", label="", type="any", schema={"not": {}}), 0)
 
 
 class CompiledInputs(dict[str, CompiledInput]):
-    """A compiled input table: its inputs by name, each compiled on first use, and properties of the whole table."""
+    """A compiled input table: its inputs by name, each compiled on first use, and facts about the whole table."""
 
     def __init__(self, spec: InputTable) -> None:
         super().__init__()
@@ -104,7 +104,7 @@ class CompiledInputs(dict[str, CompiledInput]):
 
 
 def _silent_range(row: Input) -> tuple[float, float]:
-    """The smallest and the largest number that certainly cause no warning."""
+    """Return the smallest and the largest number that certainly cause no warning."""
     schemas = [warn.schema for warn in row.warn]
     if row.deprecated is not None or not all(schema.keys() <= {"minimum", "maximum"} for schema in schemas):
         return math.inf, -math.inf
@@ -113,7 +113,7 @@ def _silent_range(row: Input) -> tuple[float, float]:
 
 
 def constraints(table: InputTable) -> Iterator[Constraint]:
-    """The constraints of a table, in the order of their messages."""
+    """Yield the constraints of a table, in the order of their messages."""
     rows = table.fields
     for row in rows.values():
         where = f"inputs.{row.key}"
@@ -167,7 +167,7 @@ class BoundInputs(NamedTuple):
 
 
 def bind(accepts: CompiledInputs, inputs: Mapping[str, Any], clear: Iterable[str] = ()) -> BoundInputs:
-    """Read and check the inputs of a call. Raises `InputError` with all problems, or the first `MOST`."""
+    """Read and check the inputs of a call. Raises `InputError` with all problems, or with the first `MOST`."""
     spec = accepts.spec
     reading = InputReading(accepts, inputs)
     cleared = [spec.by_name[key].key if key in spec.by_name else key for key in dict.fromkeys(clear)] if clear else []
@@ -188,7 +188,7 @@ def not_object(value: Any) -> str:
 
 
 class InputReading:
-    """The result of reading the inputs of one call. Raises `InputError` if they are not an object."""
+    """The inputs of one call, as read. Raises `InputError` if they are not an object."""
 
     __slots__ = ("accepts", "broken", "in_order", "inputs", "present", "rejects", "touched")
 
@@ -228,7 +228,7 @@ class InputReading:
             if default is NO_DEFAULT:
                 touched[key] = value
             else:
-                compared = raw if field.row.collection else value  # a list or map must be spelled as published
+                compared = raw if field.row.collection else value  # lists and maps are compared as written
                 if compared is not default and (compared != default or not conditions.same(default, compared)):
                     touched[key] = value
             if field.position < last:
@@ -238,7 +238,7 @@ class InputReading:
         self.broken = self._broken() if accepts.constraints else []
 
     def _broken(self) -> list[Constraint]:
-        """The broken constraints. Conditions read the touched values, which include the defaults that are filled in."""
+        """Return the broken constraints. Conditions see the touched values, including defaults that are filled in."""
         accepts, touched = self.accepts, self.touched
         present, broken = self.present.keys(), []
         chosen = touched.keys() & present if accepts.filled else touched.keys()
@@ -255,7 +255,7 @@ class InputReading:
         return broken
 
     def with_defaults(self, cleared: dict[str, Any]) -> dict[str, Any]:
-        """The values to send, in the table's order, with the defaults that apply, except rivals of touched inputs."""
+        """Return the values to send in table order, with the defaults that apply, but no rivals of touched inputs."""
         accepts, present, touched, rows = self.accepts, self.present, self.touched, self.accepts.spec.inputs
         if not cleared and len(touched) == len(present) and accepts.defaults <= present.keys():  # no default applies
             return present if self.in_order else {key: present[key] for key in rows if key in present}
@@ -273,7 +273,6 @@ class InputReading:
         return {key: values[key] for key in rows if key in values}
 
     def warnings(self, values: dict[str, Any]) -> Iterator[Problem]:
-        """Warnings about the values to send."""
         rows, keys = self.accepts.spec.by_name, self.accepts.spec.inputs
         for name in self.inputs if len(rows) > len(keys) else ():
             key = rows[name].key if name in rows else name
@@ -296,13 +295,8 @@ class InputReading:
                 if not fits(warn.schema, value) and conditions.holds(warn.when, values.get):
                     yield Problem(f"inputs.{key}", warn.says)
 
-    # -- a bad call --------------------------------------------------------------------------------------------------
-
     def problems(self) -> list[Problem]:
-        """The problems of the inputs in the order of the table: all, or the first `MOST` + 1.
-
-        JSON inside strings is not read. Raises `InputError` if the inputs are not JSON.
-        """
+        """Return the problems in table order: all, or the first `MOST` + 1. Raises `InputError` for non-JSON inputs."""
         spec, not_json = self.accepts.spec, list(islice(_not_json(dict(self.inputs), "inputs", 0), MOST + 1))
         if not_json:
             raise InputError.of(spec.key, not_json, is_all=False)
@@ -310,7 +304,7 @@ class InputReading:
         problems: dict[Problem, None] = {}
         for problem in self._all_problems():
             if (other := unused.get(".".join(problem.where.split(".")[:2]))) and problem.what != other.what:
-                continue  # an input to be cleared need not be corrected
+                continue  # an input that must be cleared need not be corrected
             problems[problem] = None
             if len(problems) > MOST:
                 break
@@ -337,7 +331,7 @@ class InputReading:
                 yield Problem(constraint.where, constraint.what)
 
     def unreadable(self, problems: list[Problem]) -> Iterator[Problem]:
-        """Problems inside strings that should contain JSON, for inputs that have no other problem."""
+        """Yield problems inside strings that should contain JSON, for inputs without other problems."""
         reported = {problem.where for problem in problems}
         for name, reject in self.rejects.items():
             where = f"inputs.{name}"
@@ -378,7 +372,7 @@ def _clear_problems(spec: InputTable, inputs: Mapping[str, Any], cleared: list[s
 
 
 def _not_json(value: Any, where: str, depth: int) -> Iterator[Problem]:
-    """The values that Python can represent and JSON cannot."""
+    """Yield a problem for each value that Python can represent and JSON cannot."""
     if depth > MAX_DEPTH:
         yield Problem(where, Sentence("is nested deeper than {depth} levels", depth=MAX_DEPTH))
     elif isinstance(value, str) and _SURROGATE.search(value):

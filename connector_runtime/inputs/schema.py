@@ -1,7 +1,4 @@
-"""The JSON Schema of an input table, for other programs: it accepts exactly what `bind` accepts. Pure.
-
-Each constraint is one entry of `allOf`. For text that contains JSON, `contentSchema` describes that JSON.
-"""
+"""The JSON Schema of an input table, for other programs: it accepts exactly what `bind` accepts. Pure."""
 
 from __future__ import annotations
 
@@ -33,12 +30,12 @@ def input_schema(table: InputTable) -> Schema:
     if schemas:
         schema["allOf"] = schemas
     if len(rows) < len(table.inputs):
-        schema["patternProperties"] = {"^connection$": True}  # the platform chooses it; a posted value is ignored
+        schema["patternProperties"] = {"^connection$": True}  # ignored, because the platform chooses it
     return schema
 
 
 def blanks(row: Input) -> Schema:
-    """The schema of the values for which `is_blank` is true."""
+    """Return the schema of the values for which `is_blank` is true."""
     if not row.collection:
         return {"anyOf": BLANKS}
     items = {"anyOf": [*BLANKS, BLANK_PAIR] if row.collection == "map" else BLANKS}
@@ -70,7 +67,7 @@ def _condition_schema(condition: Condition, rows: Mapping[str, Input]) -> Schema
 
 
 def _has_value(row: Input, value: Json) -> Schema:
-    """The input has the value in conditions: an untouched default counts only if it is filled in."""
+    """Match inputs for which a condition sees the value; an untouched default counts only if it is filled in."""
     if value is None:
         return NEVER if row.fills_in else {"not": _is_touched(row)}
     is_default = row.has_default and same(row.default, value)
@@ -81,7 +78,7 @@ def _has_value(row: Input, value: Json) -> Schema:
 
 
 def _is_present(row: Input, *exceptions: Schema) -> Schema:
-    """The input is present, with a value that matches none of the `exceptions`."""
+    """Match inputs in which this input is present, with a value that matches none of the `exceptions`."""
     return _input_matches(row, {"not": {"anyOf": [blanks(row), *exceptions]} if exceptions else blanks(row)})
 
 
@@ -91,7 +88,7 @@ def _is_touched(row: Input) -> Schema:
 
 
 def _input_matches(row: Input, schema: Schema) -> Schema:
-    """The inputs have, under one of the row's names, a value that matches a schema."""
+    """Match inputs in which a value under one of the row's names matches the schema."""
     return _any_of(_property_matches(name, schema) for name in row.names)
 
 

@@ -1,1 +1,1 @@
-"""What a definition is written with: places, codecs, conditions, patterns. The files are read in `definitions/`."""
+"""The building blocks of the definition language, such as places, codecs and conditions. They read no files."""

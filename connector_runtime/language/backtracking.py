@@ -1,8 +1,8 @@
 """Detects regular expressions whose matching time can grow faster than the input, from their structure alone. Pure.
 
-A matcher that fails has tried every way to read the input. The ways are few, unless one loop can read a string in two
-ways, or two loops in sequence can both read a string and divide it anywhere. The search for such loops runs over the
-states of an automaton, which has one state for each character of the expression.
+Before a matcher fails, it tries every way to read the input. The number of ways grows quickly only if one loop can read
+a string in two ways, or if two loops in sequence can both read a string and split it anywhere. The search for such
+loops runs over an automaton with one state for each character of the expression.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from typing import Any
 
 _parser: Any = re._parser  # type: ignore[attr-defined]
 _compiler: Any = re._compiler  # type: ignore[attr-defined]
-SAMPLE_CHARS = [*map(chr, range(128)), "\x85", "é", "²", "中", "\u2028", "\ud800", "\U0001f600"]  # of each class
+SAMPLE_CHARS = [*map(chr, range(128)), "\x85", "é", "²", "中", "\u2028", "\ud800", "\U0001f600"]  # for each class
 ALL = (1 << len(SAMPLE_CHARS)) - 1
-MAX_LENGTH = 3000  # characters of an expression; a longer expression raises OverflowError
-MAX_STEPS = 3_000_000  # of the search; a longer search raises OverflowError
-UNLIMITED = 256  # repeats that count as unlimited
+MAX_LENGTH = 3000  # characters of an expression; longer ones raise OverflowError
+MAX_STEPS = 3_000_000  # of the search; more raise OverflowError
+UNLIMITED = 256  # a limit of at least this many repeats counts as none
 EMPTY: tuple[list[int], list[int], bool] = ([], [], True)
 
 
 def is_slow(pattern: str, flags: int = 0) -> bool:
-    """True if searching for a pattern can take time that grows faster than the input.
+    """True if a search for the pattern can take time that grows faster than the input.
 
     Raises `re.error`, and `OverflowError` or `RecursionError` if the pattern is too large to examine.
     """
@@ -58,11 +58,11 @@ class _Automaton:
             self.follow[one].add(other)
 
     def sequence(self, parsed: Any) -> tuple[list[int], list[int], bool]:
-        """The states with which an expression may begin and may end, and whether it may be empty."""
+        """Return the states in which an expression may begin and may end, and whether it may be empty."""
         first, last, may_be_empty = EMPTY
         for operation, argument in parsed:
             if str(operation) == "AT" and "BEGINNING" in str(argument):
-                first, last, may_be_empty = [], [], False  # the parts before `^` have read nothing
+                first, last, may_be_empty = [], [], False  # nothing can have been read before `^`
                 continue
             starts, ends, is_optional = self._part(str(operation), argument)
             self.link(last, starts)
@@ -100,7 +100,7 @@ class _Automaton:
 
     def is_ambiguous(self) -> bool:
         """True if the number of ways to read an input can grow with it, and the input can still fail to match."""
-        done = {one for one in self.last if not self.has_end or self.reads[one] == ALL}  # no match fails after these
+        done = {one for one in self.last if not self.has_end or self.reads[one] == ALL}  # no match can fail after these
         self.follow = [set() if one in done else after - done for one, after in enumerate(self.follow)]
         reach = [self._reach([one]) for one in range(len(self.reads))]
         if any(one in reach[other] and other in self.follow[one] for one, other in self.twice):
@@ -125,7 +125,7 @@ class _Automaton:
     def _meet(self, one: int, other: int, within: list[set[int]]) -> bool:
         """True if one string can lead from `one` to itself, from `one` to `other`, and from `other` to itself.
 
-        If both are the same state, true if a string can lead from it to itself in two ways.
+        If both are the same state, true if a string can lead from it back to itself in two ways.
         """
         queue: list[tuple[tuple[int, ...], bool]] = [((one, one, other), one != other)]
         visited = {*queue}

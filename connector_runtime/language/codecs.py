@@ -1,4 +1,4 @@
-"""Codecs convert a value for sending (`as`). A codec never fails on a string that its `pattern` matches. Pure."""
+"""Codecs, which convert values for sending (`as`). None fails on a string that its `pattern` matches. Pure."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from .places import text_of
 
 @dataclass(frozen=True, slots=True)
 class Codec:
-    """A conversion. `pattern` matches the strings that it can convert (None for all strings); `like` is an example."""
+    """A conversion. `pattern` matches the strings that it can convert (None: all strings); `like` is an example."""
 
     write: Callable[[Any], Any]
     pattern: str | None = None
     like: str = ""
-    joins: bool = False  # converts a list to one string; otherwise, each item is converted
+    joins: bool = False  # joins a list to one string, rather than converting each item
 
 
 def _digits(value: Any) -> Any:
-    """`812 7943-2123` as `81279432123`; a string with other characters is unchanged."""
+    """Return `812 7943-2123` as `81279432123`; leave strings with other characters unchanged."""
     bare = re.sub(r"[\s\u2010-\u2015-]", "", str(value))
     return bare if re.fullmatch("[0-9]+", bare) else value
 
 
 def _slash_twice(value: Any) -> Any:
-    """Percent-encode an extra time any ID that starts with `/` or contains `//`; otherwise servers would split it."""
+    """Percent-encode IDs that start with `/` or contain `//` once more; otherwise, servers would split them."""
     text = str(value)
     return quote(text, safe="") if text.startswith("/") or "//" in text else value
 
@@ -52,7 +52,7 @@ CODECS: dict[str, Codec] = {
 
 
 def codec(name: str, custom: Mapping[str, Callable[[Any], Any]] | None = None) -> Codec | None:
-    """Return the codec of an `as`: from `CODECS`, from `load`, or for a template with one `{}`; None if unknown."""
+    """Return the codec of an `as`: custom, from `CODECS`, or made from a template with one `{}`; None if unknown."""
     if custom and name in custom:
         return Codec(custom[name])
     if name.count("{}") == 1:
@@ -61,14 +61,13 @@ def codec(name: str, custom: Mapping[str, Callable[[Any], Any]] | None = None) -
 
 
 def writer(codecs: tuple[Codec, ...], *, lists: bool) -> Callable[[Any], Any] | None:
-    """Return a function that applies codecs in order; None if there are none. `lists`: the value can be a list."""
+    """Return a function that applies codecs in order, or None if there are none; `lists`: values can be lists."""
     if len(codecs) == 1 and (codecs[0].joins or not lists):
         return codecs[0].write
     return partial(encode, codecs) if codecs else None
 
 
 def encode(codecs: tuple[Codec, ...], value: Any) -> Any:
-    """Apply codecs to a value, in order."""
     for each in codecs:
         by_item = isinstance(value, list) and not each.joins
         value = [each.write(item) for item in value] if by_item else each.write(value)

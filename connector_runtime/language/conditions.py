@@ -1,4 +1,4 @@
-"""The condition grammar of inputs, rules, error cases, pages and challenges. Pure.
+"""The grammar of conditions on inputs, rules, error cases, pages and challenges. Pure.
 
 `a` (has a value) · `[a, b]` (all have one) · `{a: 2}` · `{a: [1, 3]}` one of · `{a: null}` no value · `{a: {not: 2}}`.
 """
@@ -16,7 +16,6 @@ YES, NO = Sentence("Yes"), Sentence("No")
 
 
 def parse(raw: Any) -> Condition:
-    """Parse a condition of a definition."""
     if not isinstance(raw, dict):
         return tuple(Test(name, (None,), negate=True) for name in ([raw] if isinstance(raw, str) else raw))
     tests = []
@@ -28,7 +27,7 @@ def parse(raw: Any) -> Condition:
 
 
 def holds(condition: Condition, value_of: Callable[[str], Any]) -> bool:
-    """True if all tests hold; `value_of` returns None for a name without a value."""
+    """True if all tests hold; `value_of` returns the value of a name, or None."""
     for name, values, negate in condition:
         actual = value_of(name)
         for value in values:
@@ -43,7 +42,7 @@ def holds(condition: Condition, value_of: Callable[[str], Any]) -> bool:
 
 
 def same(one: Any, other: Any) -> bool:
-    """True if two values are equal in JSON, at any depth: 1 equals 1.0, but true does not equal 1."""
+    """True if two values are equal as JSON, at any depth: 1 equals 1.0, but true does not equal 1."""
     if one != other:
         return False
     kind = type(one)
@@ -57,7 +56,7 @@ def same(one: Any, other: Any) -> bool:
 
 
 def phrase(condition: Condition, inputs: dict[str, Input]) -> str:
-    """The condition in words, with labels: `'Type Recurrence' is Weekly`."""
+    """Return the condition in words, with labels: `'Type Recurrence' is Weekly`."""
     return both(_phrase(test, inputs.get(test.name)) for test in condition)
 
 
@@ -79,7 +78,7 @@ def _phrase(test: Test, subject: Input | None) -> str:
 
 
 def spelled(value: Any) -> str:
-    """A value as a form shows it: strings unchanged, true and false as Yes and No."""
+    """Return a value as a form shows it: strings unchanged, true and false as Yes and No."""
     if isinstance(value, bool):
         return YES if value else NO
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""Date-times: as strings in requests, as text for people, and as instants read from answers. Pure."""
+"""Date-times: strings in requests, text for people, and instants read from answers. Pure."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from . import patterns
 _MOMENT = re.compile(patterns.MOMENT)
 _ZONE = re.compile(f"{patterns.ZONE}$")
 FIRST, LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC, microsecond=0)
-MILLISECONDS = 10**11  # an epoch of at least this counts milliseconds; in seconds, it would be the year 5138
+MILLISECONDS = 10**11  # epochs from here on are in milliseconds; in seconds, this is the year 5138
 
 
 def written(value: Any) -> Any:
-    """`2026-11-01 09:00:00.5+01:00` as `2026-11-01T08:00:00Z`; a local time keeps its hour; other strings stay."""
+    """Write `2026-11-01 09:00:00.5+01:00` as `2026-11-01T08:00:00Z`; keep local times local; strip other text."""
     text = str(value).strip()
     if (len(text) == 20 and text[10] + text[19] == "TZ") or not _MOMENT.fullmatch(text):
         return text  # already in this form, or not a date-time
@@ -32,7 +32,7 @@ def written(value: Any) -> Any:
 
 
 def readable(value: Any) -> str:
-    """`2026-11-01T09:00:00Z` as people read it, `2026-11-01 09:00 UTC`; other strings stay. A filter of expressions."""
+    """Return `2026-11-01T09:00:00Z` as `2026-11-01 09:00 UTC`, and other text unchanged. A filter in expressions."""
     parts = re.fullmatch(
         r"([0-9]{4}-[0-9]{2}-[0-9]{2})T([0-9]{2}:[0-9]{2})(:[0-9]{2})?(?:\.[0-9]+)?((?s:.*))", str(value)
     )
@@ -43,7 +43,7 @@ def readable(value: Any) -> str:
 
 
 def instant(value: Any) -> datetime | None:
-    """The instant of an ISO date-time (UTC without a zone) or an epoch in seconds or milliseconds; None if neither."""
+    """Read an ISO date-time (UTC unless it has a zone) or an epoch in seconds or milliseconds; None if neither."""
     if type(value) not in (str, int, float):
         return None
     try:
@@ -57,7 +57,7 @@ def instant(value: Any) -> datetime | None:
 
 
 def http_date(text: str | None) -> datetime | None:
-    """The instant of an HTTP-date, such as the header `Date`; None if it cannot be read."""
+    """Read an HTTP-date, such as the header `Date`; None if that fails."""
     try:
         return None if text is None else _utc(parsedate_to_datetime(text[:99]))
     except (ValueError, TypeError, OverflowError, IndexError):
@@ -65,7 +65,7 @@ def http_date(text: str | None) -> datetime | None:
 
 
 def retry_at(text: str, now: datetime) -> datetime | None:
-    """The instant of a `Retry-After`, at most in year 9999: an ISO or HTTP date, or seconds from now or since 1970."""
+    """Read a `Retry-After`: an ISO or HTTP date, or seconds from now or since 1970, limited to the year 9999."""
     text = text.strip()
     if re.fullmatch(r"[0-9]+(\.[0-9]+)?", text, re.ASCII):
         seconds = float(text)
@@ -77,12 +77,12 @@ def retry_at(text: str, now: datetime) -> datetime | None:
 
 
 def of_epoch(seconds: float) -> datetime:
-    """The instant of an epoch in seconds, limited to the range of `datetime`."""
+    """Return the instant of an epoch in seconds, limited to the range of `datetime`."""
     return datetime.fromtimestamp(min(seconds, LAST.timestamp()), UTC)
 
 
 def _utc(moment: datetime) -> datetime:
-    """A moment in UTC, which is also the zone if it has none; limited to the range of `datetime`."""
+    """Return a moment in UTC, limited to the range of `datetime`; without a zone, it is taken as UTC."""
     try:
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except OverflowError:

@@ -1,4 +1,4 @@
-"""Expressions of definitions: `compute`, and the labels of drop-downs. Only this module uses Jinja2. Pure."""
+"""Expressions of definitions: `compute`, and the labels of choices. Only this module uses Jinja2. Pure."""
 
 from __future__ import annotations
 
@@ -22,10 +22,7 @@ class Expression:
 
 @cache
 def expression(source: str) -> Expression:
-    """Compile an expression of a definition (`compute`), which never comes from a user.
-
-    A plain name is looked up without Jinja2. Raises `ValueError` for a syntax error.
-    """
+    """Compile an expression of a definition, which never comes from a user. Raises `ValueError` for a syntax error."""
     if source.isidentifier():
         return Expression(lambda names: names.get(source), frozenset([source]))
     from jinja2 import TemplateSyntaxError, meta
@@ -43,10 +40,10 @@ def expression(source: str) -> Expression:
 
 @cache
 def template(text: str) -> Expression:
-    """Compile a label of a drop-down: a template with `{{ expressions }}`, or the path of a field (`host.email`).
+    """Compile the label of a choice: a template with `{{ expressions }}`, or the path of a field (`host.email`).
 
-    Its value is one line of text, or None if any part of it is blank. An expression that fails on a vendor's data
-    counts as blank. Raises `ValueError` for a syntax error.
+    Its value is one line of text, or None if any part is blank or fails on the vendor's data. Raises `ValueError` for a
+    syntax error.
     """
     if "{{" not in text:
         steps = tuple(text.split("."))
@@ -64,12 +61,12 @@ def template(text: str) -> Expression:
 
 
 def line(value: Any) -> str | None:
-    """A value as one line of text; None if it is blank."""
+    """Return a value as one line of text; None if it is blank."""
     return None if value is None else " ".join(text_of(value).split()) or None
 
 
 def _tried(hole: Expression, item: Mapping[str, Any]) -> Any:
     try:
         return hole.value({name: value for name, value in item.items() if value is not None})
-    except Exception:  # an author's expression can fail in any way on unforeseen data
+    except Exception:  # on unforeseen data, an author's expression can fail in any way
         return None

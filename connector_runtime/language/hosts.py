@@ -10,26 +10,25 @@ PORTS = {"https": 443, "http": 80}
 
 
 def is_loopback(host: str | None) -> bool:
-    """True if a host name means this machine."""
     return host in LOOPBACK
 
 
 def is_within(host: str | None, names: Iterable[str]) -> bool:
-    """True if a host is one of these names or their subdomains."""
+    """True if a host is one of these names or a subdomain of one."""
     return any(host == name or str(host).endswith(f".{name}") for name in names if name)
 
 
 def origin(url: SplitResult) -> tuple[str, str | None, int | None]:
-    """Scheme, host and port of a URL, the default port included. Raises `ValueError` for an invalid port."""
+    """Return scheme, host and port of a URL, including the default port. Raises `ValueError` for an invalid port."""
     return url.scheme, url.hostname, url.port or PORTS.get(url.scheme)
 
 
 def parts(text: str) -> SplitResult:
-    """The parts of a URL; all are empty if no request could be sent to its host and port."""
+    """Split a URL; all parts are empty if no request could be sent to its host and port."""
     nowhere = urlsplit("")
     try:
         url = urlsplit(text)
         is_name = url.port != 0 and bool(url.hostname and url.hostname.encode("idna"))
-    except (ValueError, TypeError, AttributeError):  # also for other types, and empty or overlong parts of a host name
+    except (ValueError, TypeError, AttributeError):  # from other types, and from empty or overlong parts of a host name
         return nowhere
     return url if is_name and url.netloc.isprintable() and " " not in url.netloc else nowhere

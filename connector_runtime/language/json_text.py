@@ -1,4 +1,4 @@
-"""Parses JSON: leniently for the answers of vendors, strictly for requests from strangers. Pure."""
+"""Parses JSON: the answers of vendors leniently, requests from strangers strictly. Pure."""
 
 from __future__ import annotations
 
@@ -13,20 +13,17 @@ from typing import Any, NoReturn
 from ..sentences import Sentence
 
 DIGITS = bytes.maketrans(b"123456789", b"000000000")
-LONG = b"0" * 19  # digits; orjson rounds a number of more than 64 bits
-MAX_DIGITS = 300  # of a whole number; a longer number fits no `float`, and Python refuses to print huge numbers
-DEPTH = 128  # levels of an answer: more than vendors use, and fewer than any JSON reader supports
+LONG = b"0" * 19  # digits; orjson rounds numbers of more than 64 bits
+MAX_DIGITS = 300  # of a whole number; longer ones fit no `float`, and Python refuses to print huge ones
+DEPTH = 128  # levels of an answer: more than vendors use, fewer than any JSON reader supports
 NESTED = frozenset((dict, list))
 VALUES = 200_000
-CONTAINERS = 1_000_000  # objects and lists of an answer; each takes fifty times the memory of its text
+CONTAINERS = 1_000_000  # objects and lists in an answer; each takes fifty times as much memory as its text
 SHOWN = 60  # characters of a key that a message quotes
 
 
 class JsonError(ValueError):
-    """Text that is not JSON, or that two programs could read differently.
-
-    The message is a predicate: `contains the key 'a' twice`. `place` is the line and column of a syntax error.
-    """
+    """Text that is not JSON, or is ambiguous. The message is a predicate: `contains the key 'a' twice`."""
 
     def __init__(self, message: str, *, hint: str | None = None, place: str | None = None) -> None:
         super().__init__(message)
@@ -53,7 +50,7 @@ def read(text: bytes | str, odd: list[str] | None = None) -> Any:
 
 
 def _decoded(text: bytes | str, odd: list[str]) -> Any:
-    """Parse with orjson, or with the standard library if orjson cannot read or would round the data."""
+    """Parse with orjson, or with the standard library if orjson would fail or round the data."""
 
     def as_text(text: str) -> str:
         odd.append(text[:SHOWN])
@@ -82,9 +79,9 @@ def _fastest() -> Callable[[bytes | str], Any] | None:
 
 
 def read_strictly(text: bytes | str, *, depth: int | None = None, duplicates: bool = False) -> Any:
-    """Parse JSON; refuse NaN, Infinity, nesting deeper than `depth`, and a duplicate key unless `duplicates`.
+    """Parse JSON; refuse NaN, Infinity, nesting deeper than `depth`, and duplicate keys unless `duplicates`.
 
-    Raises `JsonError`, also for more than `VALUES` values, since parsing blocks all other threads.
+    Raises `JsonError`, also for more than `VALUES` values, because parsing blocks all other threads.
     """
     decode = _exact if duplicates else _strict
     try:
@@ -98,7 +95,7 @@ def read_strictly(text: bytes | str, *, depth: int | None = None, duplicates: bo
 
 
 def fields(data: Any, **types: Any) -> dict[str, Any]:
-    """Return the named fields of a JSON object, None if missing. Raises `JsonError` for a field of a wrong type."""
+    """Return the named fields of a JSON object, None if missing. Raises `JsonError` if one has the wrong type."""
     if not isinstance(data, dict):
         raise JsonError(Sentence("is not an object"))
     values = {name: data.get(name) for name in types}
@@ -109,7 +106,7 @@ def fields(data: Any, **types: Any) -> dict[str, Any]:
 
 
 def write(value: Any) -> bytes:
-    """Data as compact JSON in UTF-8, lone surrogates escaped. Raises `ValueError` for NaN and infinity."""
+    """Return data as compact JSON in UTF-8, with lone surrogates escaped. Raises `ValueError` for NaN and infinity."""
     try:
         return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
     except UnicodeEncodeError:
@@ -117,7 +114,7 @@ def write(value: Any) -> bytes:
 
 
 def is_large(value: Any, most: int = 2000) -> bool:
-    """True if data takes long to write or check: more than `most` values, where every 32 characters count as one."""
+    """True if data is slow to write or check: more than `most` values, counting every 32 characters as one."""
     level = [value]
     while level and most > 0:
         most -= len(level) + sum(len(item) for item in level if isinstance(item, str)) // 32

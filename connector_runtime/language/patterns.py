@@ -1,7 +1,7 @@
 """Regular expressions for JSON Schema: numbers in a range, dates, headers, paths. A leaf; pure.
 
-They use only the syntax that Python's and ECMAScript's dialects share. No two loops in sequence can read the same
-string, so that a mismatch takes no longer than a match.
+They use only syntax that Python and ECMAScript share. No two loops in sequence can read the same string, so a mismatch
+takes no longer than a match.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 
 BLANK = r"^\s*$"
-END = r"(?![\s\S])"  # the very end; Python's $ also matches before a last line break
+END = r"(?![\s\S])"  # the very end; Python's $ also matches before a final line break
 
 _LEAP = "(?:19|2[0-9])(?:0[48]|[2468][048]|[13579][26])|2[048]00"
-DATE = (  # every day from 1900 to 2999, and no other
+DATE = (  # exactly the days from 1900 to 2999
     "(?:(?:19|2[0-9])[0-9]{2}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])"
     f"|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)|02-(?:0[1-9]|1[0-9]|2[0-8]))|(?:{_LEAP})-02-29)"
 )
@@ -25,7 +25,7 @@ MOMENT = f"{INSTANT}|{LOCAL}"
 INTEGER = "-?(?:0|[1-9][0-9]*)"
 is_integer = re.compile(INTEGER).fullmatch
 NUMBER = rf"{INTEGER}(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?"
-BASE64 = (  # mostly in long steps without backtracking, since a matcher stores each position that it could return to
+BASE64 = (  # in long steps, because a matcher stores each position to which it could backtrack
     r"^(?=((?:[A-Za-z0-9+/]{1024})*))\1(?:[A-Za-z0-9+/]{4}){0,255}(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?" + END
 )
 
@@ -43,12 +43,12 @@ RAW_PATH = (  # a path below the base URL: no host, no `..`, nothing hidden by (
 
 
 def whole(inner: str, *, blank: bool = False) -> str:
-    """The pattern of a string that matches `inner`, with blanks around it; with `blank`, blanks alone match too."""
+    """Return the pattern of `inner` with optional blanks around it; with `blank`, blanks alone match too."""
     return rf"^\s*(?:(?:{inner})\s*)?$" if blank else rf"^\s*(?:{inner})\s*$"
 
 
 def sealed(pattern: str) -> str:
-    """An author's pattern, in which a last `$` matches only at the very end."""
+    """Return an author's pattern with a final `$` that matches only at the very end."""
     return f"{pattern[:-1]}{END}" if pattern.endswith("$") and not pattern.endswith("\\$") else pattern
 
 
@@ -57,12 +57,12 @@ def any_case(word: str) -> str:
 
 
 def spelled_integer(value: int) -> str:
-    """The pattern of every decimal spelling of one integer: 8, 08, 8.0."""
+    """Return the pattern of every decimal spelling of an integer: 8, 08, 8.0."""
     return rf"{'-' if value < 0 else ''}0*{abs(value)}(?:\.0+)?"
 
 
 def integers(low: int | None, high: int | None) -> str:
-    """The pattern of every decimal spelling of the integers from `low` to `high`; None means no limit."""
+    """Return the pattern of every decimal spelling of the integers from `low` to `high`; None means no limit."""
     return rf"(?:{_range(low, high)})(?:\.0+)?"
 
 

@@ -27,7 +27,7 @@ CALL_KNOBS = {
 
 
 def place(text: str, key: str = "") -> Place:
-    """Parse a `to`; a bare kind means "the same key": `body` on the input `topic` is `body.topic`."""
+    """Parse a `to`. A bare kind implies the input's own key: `body` on the input `topic` is `body.topic`."""
     kind, _, rest = text.partition(".")
     if not rest:
         return Place(kind, (key,)) if kind in BARE_KINDS else Place(kind, ())
@@ -52,7 +52,7 @@ class Answer(NamedTuple):
 
 
 def look(source: str, answer: Answer) -> Any:
-    """The value at a place of an answer: `status`, `header.x`, `body.a.0`, `link.next`; None if it is absent."""
+    """Return the value at a place of an answer: `status`, `header.x`, `body.a.0`, `link.next`; None if absent."""
     kind, rest, steps = _parts(source)
     if kind == "status":
         return answer.status
@@ -72,7 +72,7 @@ def _parts(source: str) -> tuple[str, str, tuple[str, ...]]:
 def dig(data: Any, steps: Sequence[str]) -> Any:
     """Follow keys and indexes into JSON data; None if one is missing."""
     for step in steps:
-        if type(data) is dict or isinstance(data, Mapping):  # nearly always a dict, which is quicker to test
+        if type(data) is dict or isinstance(data, Mapping):  # a dict is usual, and quicker to recognize
             data = data.get(step)
         elif isinstance(data, list) and re.fullmatch(r"-?[0-9]+", step) and -len(data) <= int(step) < len(data):
             data = data[int(step)]
@@ -82,12 +82,12 @@ def dig(data: Any, steps: Sequence[str]) -> Any:
 
 
 def at(data: Any, path: str) -> Any:
-    """The value at a path such as `payload.object.id`; None if it is absent."""
+    """Return the value at a path such as `payload.object.id`; None if absent."""
     return dig(data, path.split("."))
 
 
 def links(header: str) -> dict[str, str]:
-    """The URLs of a Link header (RFC 8288) by their `rel`."""
+    """Return the URLs of a Link header (RFC 8288) by their `rel`."""
     urls: dict[str, str] = {}
     url = ""
     for target, name, value in re.findall(r'<([^<>]*)>|;\s*([^=,;"\s]+)\s*=\s*("[^"]*"|[^",;\s]+)', header):
@@ -98,7 +98,7 @@ def links(header: str) -> dict[str, str]:
 
 
 def text_of(value: Any) -> str:
-    """A value as a string in a URL, a header or a form: `true`, `8`, `1.5`; lists and objects as JSON."""
+    """Return a value as text for a URL, a header or a form: `true`, `8`, `1.5`; lists and objects as JSON."""
     if isinstance(value, str):
         return value
     if isinstance(value, float) and value.is_integer():

@@ -1,7 +1,7 @@
-"""Judges JSON data by a JSON Schema 2020-12, and explains faults in words that a builder can act on. Pure.
+"""Checks JSON data against a JSON Schema 2020-12, and explains faults so that flow builders can act on them. Pure.
 
-`fits` always agrees with jsonschema, which takes longer to load than most commands take to run: only explanations and
-rare words load it.
+`fits` always agrees with jsonschema, but loads it only for rare keywords, because loading takes longer than most
+commands run.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from ..sentences import Sentence, either
 from . import json_text
 from .conditions import same
 
-LONGEST = 200  # characters; a longer name is not compared with known ones
-LARGE = 50_000  # values; to explain the faults of so much data takes a second
+LONGEST = 200  # characters; longer names are not compared with known ones
+LARGE = 50_000  # values; explaining the faults of this many takes a second
 Schema = Mapping[str, Json]
 Fault = tuple[tuple[str | int, ...], str]
 
@@ -36,13 +36,13 @@ KINDS = {
 
 
 def nearest(name: str, known: Iterable[str], otherwise: str = "") -> str:
-    """` Did you mean 'topic'?`, or else the other remedy."""
+    """Return ` Did you mean 'topic'?` if a known name is close, or else the other remedy."""
     close = closest(name, known)
     return Sentence(" Did you mean '{name}'?", name=close) if close is not None else otherwise and f" {otherwise}"
 
 
 def closest(name: str, known: Iterable[str]) -> str | None:
-    """The known name that `name` may be a misspelling of."""
+    """Return the known name that `name` may be a misspelling of."""
     from difflib import get_close_matches  # only needed for a mistake
 
     return next(iter(get_close_matches(name, list(known), n=1)), None) if len(name) <= LONGEST else None
@@ -54,7 +54,7 @@ def kind_of(value: Any) -> str:
 
 
 def schema_faults(schema: Mapping[str, Any], value: Any) -> list[Fault]:
-    """The faults of JSON data by a schema, each with its path: all, or the first `MOST` + 1."""
+    """Return the faults of JSON data, each with its path: all of them, or the first `MOST` + 1."""
     if fits(schema, value):
         return []
     if json_text.is_large(value, LARGE):
@@ -64,7 +64,7 @@ def schema_faults(schema: Mapping[str, Any], value: Any) -> list[Fault]:
 
 
 def fault_of(error: Any) -> str:
-    """One jsonschema error as a sentence, without a dump of the instance."""
+    """Return a jsonschema error as a sentence, without a dump of the instance."""
     expected, value, word = error.validator_value, error.instance, error.validator
     match word:
         case "type":
@@ -88,14 +88,14 @@ def fault_of(error: Any) -> str:
 
 
 def out_of_bounds(word: str, limit: Any, value: Any) -> str:
-    """The complaint about a value beyond the limit that a word of a schema sets."""
+    """Return the complaint about a value beyond the limit that a schema's keyword sets."""
     if word not in _COMPLAINTS:
         return Sentence("does not have the required structure")
     return Sentence(_COMPLAINTS[word], limit=limit, count=len(value) if isinstance(value, str | list | dict) else 0)
 
 
 def wrong_format(schema: Schema) -> str:
-    """The complaint about text that a schema's `pattern` refuses; its `description` says what to enter."""
+    """Return the complaint about text that violates a `pattern`, whose `description` says what to enter."""
     what = schema.get("description")
     return Sentence("has the wrong format: enter {what}", what=what) if what else Sentence("has the wrong format")
 
@@ -117,11 +117,10 @@ _COMPLAINTS = {
 
 
 class _NeedsJsonschema(Exception):
-    """The schema has a rare word."""
+    """Raised for a schema with a rare keyword."""
 
 
 def fits(schema: Schema, value: Any) -> bool:
-    """True if data is valid by the schema."""
     try:
         return _fits(schema, value)
     except _NeedsJsonschema:
@@ -130,7 +129,7 @@ def fits(schema: Schema, value: Any) -> bool:
 
 @cache
 def _validator() -> Any:
-    """A validator that does not list why each alternative failed: the list may be long, and no message uses it."""
+    """Return a validator that does not list why each alternative failed: that can be long, and no message uses it."""
     from jsonschema import Draft202012Validator, ValidationError
     from jsonschema.validators import extend
 
@@ -146,17 +145,17 @@ def _fits(schema: Any, value: Any) -> bool:
         return bool(schema)
     for word, expected in schema.items():
         if word == "type" and type(expected) is str and type(value) is _EXACT.get(expected):
-            continue  # the usual case, without a call
-        holds = _WORDS.get(word)  # words without an entry do not restrict data: a title, a default
+            continue  # the usual case needs no call
+        holds = _WORDS.get(word)  # keywords without an entry restrict nothing, such as title and default
         if holds is not None and not holds(value, expected, schema):
-            if "patternProperties" in schema or "prefixItems" in schema:  # these change the meaning of other words
+            if "patternProperties" in schema or "prefixItems" in schema:  # these change the meaning of other keywords
                 raise _NeedsJsonschema
             return False
     return True
 
 
 def _rare(value: Any, expected: Any, schema: Schema) -> bool:
-    """A word that only jsonschema can judge, together with the whole schema."""
+    """Give up on a keyword that only jsonschema can check, together with the whole schema."""
     raise _NeedsJsonschema
 
 
@@ -187,14 +186,14 @@ _RARE_WORDS = (
     "$ref $dynamicRef if contains prefixItems patternProperties multipleOf uniqueItems dependentRequired"
     " dependentSchemas unevaluatedItems unevaluatedProperties"
 )
-_compiled = lru_cache(maxsize=4096)(re.compile)  # Python's own cache holds 512, too few for many connectors
-_NUMBERS = (int, float)  # not `int | float`, which Python would build on every call
+_compiled = lru_cache(maxsize=4096)(re.compile)  # Python's own cache of 512 is too small for many connectors
+_NUMBERS = (int, float)  # `int | float` would be built on every call
 _EXACT = {"string": str, "boolean": bool, "integer": int, "array": list, "object": dict}
 TYPES: dict[type, tuple[str, ...]] = {  # Python type -> its JSON types, the widest last
     str: ("string",), bool: ("boolean",), int: ("integer", "number"), float: ("number",),
     list: ("array",), dict: ("object",), type(None): ("null",),
 }  # fmt: skip
-_WORDS: dict[str, Callable[[Any, Any, Schema], bool]] = {  # each accepts data of types that it is not about
+_WORDS: dict[str, Callable[[Any, Any, Schema], bool]] = {  # each accepts data of types that it does not apply to
     "type": _is_type,
     "enum": lambda value, values, _: any(map(same, values, repeat(value))),
     "const": lambda value, expected, _: same(value, expected),

@@ -1,7 +1,4 @@
-"""Masks secrets: known strings, values whose name sounds secret, and values that a schema marks. Pure.
-
-A schema marks a secret with `x-secret: true`. If several schemas describe a value, one mark is enough.
-"""
+"""Masks secrets: known strings, values whose name sounds secret, and values marked `x-secret: true`. Pure."""
 
 from __future__ import annotations
 
@@ -17,14 +14,14 @@ from ..model import Json, Request
 MASK = "***"
 SECRET_WORD = "x-secret"
 WORDS = re.compile(r"[A-Z]{1,100}(?![a-z])|[A-Z]?[a-z]{1,100}|[0-9]{1,100}")
-SECRET = re.compile(  # the last word of a secret's name
+SECRET = re.compile(  # the last word of the name of a secret
     "pass(word|wd|code|phrase|key)?|pwd?|secrets?|credentials?|auth(orization)?|cookies?|sig(nature)?|jwt|otp|pin|zak|tk"
 )
 KEYS = re.compile("api|app|auth|access|account|client|host|private|secret|shared|signing|encryption|stream")
-PAGES = re.compile("page|next|prev|previous|continuation|sync|cursor|start")  # their `token` is a list's cursor
+PAGES = re.compile("page|next|prev|previous|continuation|sync|cursor|start")  # `page_token` and the like are cursors
 PARAMETER = re.compile(r"[?&#;]([\w.\[\]-]{1,99})=([^&#\s\"'<>]+)")
 ESCAPE = re.compile("%[0-9A-F]{2}")
-MIN_LENGTH = 6  # characters; a shorter secret is masked only as a whole word, since other words could contain it
+MIN_LENGTH = 6  # characters; a shorter secret is masked only as a whole word, as other words may contain it
 
 
 def mask(data: Json, secrets: Iterable[str]) -> Json:
@@ -51,7 +48,7 @@ def _masked(data: Json, pattern: re.Pattern[str]) -> Json:
 
 @lru_cache(maxsize=4096)
 def sounds_secret(name: str) -> bool:
-    """True if a value with this name is probably a secret: `hostKey`, `x-auth-token`, but not `password_required`."""
+    """True if a value with this name is probably secret: `hostKey`, `x-auth-token`, but not `password_required`."""
     before, last = ("", "", *(word.lower() for word in WORDS.findall(name[-100:])))[-2:]
     if last in ("token", "key"):
         return KEYS.fullmatch(before) is not None if last == "key" else PAGES.fullmatch(before) is None
@@ -59,7 +56,7 @@ def sounds_secret(name: str) -> bool:
 
 
 def request_text(request: Request, *, whole: bool = False) -> str:
-    """A request as its log record shows it; `whole` includes the URL and the body, with secrets masked."""
+    """Return a request as a log line; `whole` includes the URL and the body, with secrets masked."""
     if not whole:
         names = ", ".join(name for name, _ in request.headers)
         return f"{request.method} {request.template}, {len(request.content or b'')} bytes, headers {names}"
@@ -72,7 +69,7 @@ def request_text(request: Request, *, whole: bool = False) -> str:
 
 
 def in_url(text: str) -> str:
-    """Mask the query parameters of the URLs in a string if their names sound secret."""
+    """Mask the query parameters of the URLs in a text if their names sound secret."""
     if "://" not in text:
         return text
     return PARAMETER.sub(lambda match: f"{match[0][0]}{match[1]}={MASK}" if _in_query(match[1]) else match[0], text)
@@ -83,9 +80,9 @@ def _in_query(name: str) -> bool:
 
 
 def fields(schema: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Every value that a schema describes, outermost first: its path, such as `users.*.id`, and its schema.
+    """Yield the path, such as `users.*.id`, and the schema of every value that a schema describes, outermost first.
 
-    `*` is any item or name. Values inside a secret are omitted. A value with several schemas appears once for each.
+    `*` is any item or name. Values inside a secret are omitted. A value with several schemas is yielded once for each.
     """
     faces = list(_faces(schema))
     yield from ((".".join(path), face) for face in faces)
@@ -98,15 +95,15 @@ def fields(schema: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Mappi
 
 
 def secrets(schema: Any) -> list[str]:
-    """The paths of all secrets, such as `start_url` and `recording_files.*.download_url`."""
+    """Return the paths of all secrets, such as `start_url` and `recording_files.*.download_url`."""
     return list(dict.fromkeys(path for path, face in fields(schema) if _is_secret([face])))
 
 
 def hide(data: Json, *schemas: Any) -> Json:
-    """Replace each secret with `***`; null is unchanged, and so are booleans unless a schema marks them.
+    """Replace each secret in data with `***`.
 
-    Secrets are the values that a schema marks and, unless one says `x-secret: false`, strings and numbers whose
-    name sounds secret, and URL parameters with such a name.
+    Secrets are the values, except null, that at least one schema marks. Unless a schema says `x-secret: false`, they
+    are also the non-empty strings and numbers whose name sounds secret, and URL parameters with such a name.
     """
     return _hidden(data, [face for schema in schemas for face in _faces(schema)], "")
 
@@ -114,7 +111,7 @@ def hide(data: Json, *schemas: Any) -> Json:
 def _hidden(data: Json, faces: list[Mapping[str, Any]], name: str) -> Json:
     if data is not None and _is_secret(faces):
         return MASK
-    if isinstance(data, Mapping):  # the value of a pair, such as a header, belongs to the name in the pair
+    if isinstance(data, Mapping):  # in a pair, such as a header, the name of the value is in the pair
         pair = str(data.get("name", data.get("key"))) if len(data) == 2 and "value" in data else ""
         names = {key: pair if pair and key == "value" else str(key) for key in data}
         return {key: _hidden(value, _within(faces, key), names[key]) for key, value in data.items()}
@@ -134,7 +131,7 @@ def _is_secret(faces: list[Mapping[str, Any]]) -> bool:
 
 
 def _faces(schema: Any) -> Iterator[Mapping[str, Any]]:
-    """A schema and the schemas inside it that describe the same value."""
+    """Yield a schema, and the schemas inside it that describe the same value."""
     if isinstance(schema, Mapping):
         yield schema
         sides = (schema.get("then"), schema.get("else"))
@@ -143,7 +140,7 @@ def _faces(schema: Any) -> Iterator[Mapping[str, Any]]:
 
 
 def _inside(face: Mapping[str, Any], key: str | int) -> list[Any]:
-    """The schemas of one entry of an object, or of one item of a list."""
+    """Return the schemas of one entry of an object, or of one item of a list."""
     if isinstance(key, int):
         first = face.get("prefixItems", ())
         return [first[key] if key < len(first) else face.get("items")]

@@ -1,1 +1,1 @@
-"""The types of inputs: the schema, reading, complaints and form field of each."""
+"""The types of inputs: for each, its schema, conversion, complaints and form field."""

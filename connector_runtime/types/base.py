@@ -1,8 +1,8 @@
 """The base class of input types, and what types share. Pure.
 
-A type has the JSON Schema of every value that it accepts, and `convert` turns them into typed values; `plain` is a
-fast path that skips both. An absent value, null and a blank string are all *blank*; `8`, `"8"` and `8.0` are the same
-integer. For strings that contain JSON, the schema has `contentSchema`, which `convert` checks.
+A type has a JSON Schema of every value that it accepts, which `convert` turns into typed values; `plain` is a fast path
+that skips both. An absent value, null and a blank string are all *blank*; `8`, `"8"` and `8.0` are the same integer. If
+a string must contain JSON, `contentSchema` describes that JSON, and `convert` checks it.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from ..language.schema_faults import Fault, closest, fits, schema_faults
 from ..model import Input, Json
 from ..sentences import Sentence
 
-LONGEST_NUMBER = 25  # characters; a longer number for a text input is a mistake, or was rounded before it arrived
-LONGEST_SCALAR = 256  # characters of a number, date or boolean as a string, including the blanks around it
+LONGEST_NUMBER = 25  # characters; a longer number in a text input is a mistake, or has been rounded
+LONGEST_SCALAR = 256  # characters of a number, date or boolean as a string, with surrounding blanks
 LONGEST_TEXT = 1_000_000  # characters of any other string, unless its schema sets another limit
 HEADER_LINE = Sentence("must be one line of printable ASCII text without blanks at its ends")
 
 Schema = dict[str, Json]
-Reader = Callable[[Any], Any]  # a raw value -> the typed value, or `NoValue`
-Plain = tuple[type, Callable[[Any], object]]  # an exact Python type, and a test that only its plain values pass
+Reader = Callable[[Any], Any]  # raw value -> typed value or `NoValue`
+Plain = tuple[type, Callable[[Any], object]]  # an exact Python type, and a test for its plain values
 
-NOT_PLAIN: Plain = (object, bool)  # no value has exactly the type `object`
+NOT_PLAIN: Plain = (object, bool)  # never matches: no value has exactly the type `object`
 
 BLANKS: list[Schema] = [{"type": "null"}, {"type": "string", "pattern": patterns.BLANK}]
 _PAIR = {"key": {"anyOf": BLANKS}, "value": {"anyOf": BLANKS}}
-BLANK_PAIR: Schema = {"type": "object", "properties": _PAIR, "additionalProperties": False}  # an empty line of a form
+BLANK_PAIR: Schema = {"type": "object", "properties": _PAIR, "additionalProperties": False}  # an empty line in a form
 
 RANGE_WORDS = {"minimum": (int, float), "maximum": (int, float)}
 TEXT_WORDS = {"minLength": int, "maxLength": int, "pattern": str, "description": str, **RANGE_WORDS}
@@ -48,14 +48,14 @@ class NoValue(Exception):
 
 
 BLANK = NoValue()
-REFUSED = NoValue()  # `complaints` says why
+REFUSED = NoValue()  # `complaints` explains why
 
 
 class InputType:
     """An input type. The defaults describe a text field without limits."""
 
-    words: Mapping[str, Any] = {}  # the words that its `schema:` may have, with the Python types of their values
-    wants: str = ""  # the noun phrase for its values in complaints
+    words: Mapping[str, Any] = {}  # the keywords that its `schema:` may have, with the Python types of their values
+    wants: str = ""  # noun phrase for its values in complaints
     widget: str | None = None  # its form widget; None for a line of text
     drawn: str = ""  # the JSON type of its form field; empty for text
     choice: type | None = None  # the Python type of its choices, if it can have any
@@ -63,31 +63,28 @@ class InputType:
     any_text = True  # whether the values of a map may be any string
 
     def schema(self, row: Input, blank: bool) -> Schema:
-        """The schema of every value that the row accepts; without `blank`, of every non-blank value."""
+        """Return the schema of every value that the row accepts; without `blank`, of every non-blank value."""
         return or_blank({"type": "string", "pattern": r"\S"}, blank)
 
     def text_pattern(self, row: Input) -> str | None:
-        """The pattern of one value as a string, if a pattern is enough to recognise a list of such values."""
+        """Return the pattern of one value as a string, if a pattern is enough to recognize a list of such values."""
         return None
 
     def spellings(self, row: Input, value: Json) -> Schema:
-        """The schema of every accepted spelling of one value: 2 is also `"2"` and `" 2.0 "`."""
+        """Return the schema of every accepted spelling of one value: 2 is also `"2"` and `" 2.0 "`."""
         return {"const": value}
 
     def convert(self, row: Input, value: Any) -> Any:
-        """Convert a non-blank value that the schema accepts to its type. Raises `NoValue` only for strings."""
+        """Convert a non-blank value that the schema accepts. Raises `NoValue` only for strings."""
         return value
 
     def plain(self, row: Input) -> Plain:
-        """A quick test for accepted, non-blank values that already have their type; it may miss some.
-
-        It runs for each value of each call, so it should be a built-in method, such as a set's `__contains__`.
-        """
+        """Return a fast, ideally built-in test for accepted non-blank values of the right type; it may miss some."""
         known = {choice.value for choice in row.choices if not is_blank_item(choice.value)}
         return (self.choice, known.__contains__) if self.choice and known else NOT_PLAIN
 
     def complaints(self, row: Input, value: Any) -> list[Fault]:
-        """The faults of a refused value: paths inside it with sentences that end in the remedy."""
+        """Return the faults of a refused value: paths inside it, and sentences that end in the remedy."""
         if not row.choices:
             what = self.complaint(row, value)
             return [((), what)] if what else schema_faults(row.schema, value)
@@ -102,7 +99,7 @@ class InputType:
         return [((), Sentence("must be one of {choices}; it is {value}.{meant}", **slots))]
 
     def complaint(self, row: Input, value: Any) -> str:
-        """The complaint about a value of a row without choices; empty if the row's schema explains the fault."""
+        """Return the complaint about a value of a row without choices; empty if the row's schema explains it."""
         low, high = row.schema.get("minimum"), row.schema.get("maximum")
         slots = {"wanted": self.wants, "low": low, "high": high, "value": quoted(row, value)}
         if not self.wants:
@@ -116,19 +113,18 @@ class InputType:
         return Sentence("must be {wanted} from {low} to {high}; it is {value}", **slots)
 
     def field(self, row: Input) -> Schema:
-        """The schema of one value in a form."""
+        """Return the schema of one value in a form."""
         return {"type": self.drawn, **row.schema} if self.drawn else {"type": "string"}
 
 
 def is_blank(row: Input, value: Any) -> bool:
-    """True if a value is blank. A list or map with only blank items, which forms post, is blank too."""
+    """True if a value is blank, or is a list or map with only blank items, as forms post them."""
     if row.collection and isinstance(value, list) and value:
         return all(is_blank_item(item) or (row.collection == "map" and fits(BLANK_PAIR, item)) for item in value)
     return is_blank_item(value)
 
 
 def is_blank_item(value: Any) -> bool:
-    """True if a single value is blank. A list never is."""
     return value is None or (isinstance(value, str) and not value.strip())
 
 
@@ -141,13 +137,13 @@ def or_text(value: Json, pattern: str) -> Schema:
 
 
 def holding(pattern: str, content: Schema) -> Schema:
-    """The keywords of a schema for a string that contains JSON."""
+    """Return the keywords of a schema for a string that contains JSON."""
     text = {"maxLength": LONGEST_TEXT, "pattern": pattern}
     return {**text, "contentMediaType": "application/json", "contentSchema": content}
 
 
 def read_json(text: Any, content: Mapping[str, Json]) -> Any:
-    """Parse a string as JSON; other data stays unchanged. Raises `NoValue` for invalid JSON or unsuitable data."""
+    """Parse a string as JSON, and return other data unchanged. Raises `NoValue` for invalid or unsuitable JSON."""
     try:
         value = json_text.read_strictly(text, duplicates=True) if isinstance(text, str) else text
     except json_text.JsonError as error:
@@ -159,7 +155,7 @@ def read_json(text: Any, content: Mapping[str, Json]) -> Any:
 
 
 def example(row: Input) -> str:
-    """`, for example a@b.example`; empty without an example."""
+    """Return `, for example a@b.example`; empty without an example."""
     if row.example is None or row.type == "secret":
         return ""
     text = row.example if isinstance(row.example, str) else json.dumps(row.example, ensure_ascii=False)
@@ -167,7 +163,7 @@ def example(row: Input) -> str:
 
 
 def quoted(row: Input, value: Any) -> str:
-    """The value for a message: at most 60 characters, and never a secret."""
+    """Return the value as a message may quote it: at most 60 characters, and never a secret."""
     if row.type == "secret":
         return Sentence("something else")
     text = json.dumps(value, ensure_ascii=False, default=str)

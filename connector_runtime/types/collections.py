@@ -40,7 +40,7 @@ class ListOf(Collection):
     def _item(self, row: Input) -> Schema:
         item = self.one.schema(self.row, True)
         if isinstance(self.one, Text) and any(step.joins for step in row.codecs):
-            return {"allOf": [item, {"pattern": "^[^,]*$"}]}  # a comma inside an item would split it
+            return {"allOf": [item, {"pattern": "^[^,]*$"}]}  # a comma would split the item
         return item
 
     def convert(self, row: Input, value: Any) -> list[Any]:
@@ -70,7 +70,7 @@ class ListOf(Collection):
 
 
 class MapOf(Collection):
-    """`{k: v}`, `[{key, value}]`, where keys may repeat, or either as a JSON string; converted to pairs in order."""
+    """`{k: v}`, `[{key, value}]`, where keys may repeat, or either as a JSON string; converts to pairs in order."""
 
     def schema(self, row: Input, blank: bool) -> Schema:
         pairs, rows = shapes = self._shapes()

@@ -25,7 +25,7 @@ NO_FILE = Sentence('must be a file: {"filename": "a.png", "content_type": "image
 
 
 def or_file(row: Input, schema: Schema) -> Schema:
-    """A schema in which data that looks like a file must be a valid file, if the row would send it as a file."""
+    """Return a schema in which data that looks like a file must be a valid file, if the row would send it as one."""
     is_sent = any(place.kind == "part" or (place.kind, place.path) == ("request", ("body",)) for place in row.to)
     return {"allOf": [schema, {"anyOf": [{"not": FILE_LIKE}, SHAPE]}]} if is_sent else schema
 

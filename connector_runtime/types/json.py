@@ -1,4 +1,4 @@
-"""`json`: data, or a string that contains it as JSON. `any`: all data, in which strings stay strings. Pure."""
+"""`json`: data, or a string that contains it as JSON. `any`: any data, in which strings stay strings. Pure."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class JsonData(InputType):
     def field(self, row: Input) -> Schema:
         if str(row.schema.get("type")) in ("object", "array"):
             return dict(_quiet(row.schema))
-        return {"type": "string"}  # people type JSON of unknown shape as text
+        return {"type": "string"}  # people enter JSON of unknown shape as text
 
 
 class Anything(InputType):
@@ -68,7 +68,7 @@ class Anything(InputType):
 
 
 def _quiet(schema: Json, *, added: bool = False) -> Json:
-    """A schema without the words that make form libraries demand entries before a person adds any.
+    """Return a schema without keywords that make form libraries demand entries before a person adds any.
 
     `required` stays for entries that a person has `added`, except for booleans.
     """

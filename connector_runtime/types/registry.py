@@ -30,29 +30,28 @@ TYPES: dict[str, InputType] = {
     "json": JsonData(),
     "any": Anything(),
     "file": FileData(),
-    "connection": InputType(),  # the platform chooses it; it is never read
+    "connection": InputType(),  # chosen by the platform, and never read
 }
 _COLLECTIONS = {"list": ListOf, "map": MapOf}
 
 
 def type_of(row: Input) -> InputType:
-    """The type of a row's value, which may be a list or map."""
     one = TYPES[row.type]
     return _COLLECTIONS[row.collection](one, row) if row.collection else one
 
 
 def schema(row: Input, *, blank: bool = True) -> Schema:
-    """The schema of every value that the row accepts; without `blank`, of every non-blank value."""
+    """Return the schema of every value that the row accepts; without `blank`, of every non-blank value."""
     return type_of(row).schema(row, blank)
 
 
 def accepts(row: Input, value: Any) -> bool:
-    """True if the row accepts a value, or the value is blank. JSON inside strings is not examined."""
+    """True if the row accepts a value, blank values included. JSON inside strings is not examined."""
     return fits(schema(row), value)
 
 
 def reader(row: Input) -> Reader:
-    """A function that turns a raw value into the typed value or a `NoValue`."""
+    """Return a function that turns a raw value into the typed value or a `NoValue`."""
     kind, accepted = type_of(row), cache(lambda: schema(row))
 
     def read(value: Any) -> Any:
@@ -69,7 +68,7 @@ def reader(row: Input) -> Reader:
 
 
 def complaints(row: Input, value: Any) -> list[Fault]:
-    """The faults of a refused value: paths inside it with sentences that end in the remedy."""
+    """Return the faults of a refused value: paths inside it, and sentences that end in the remedy."""
     if is_blank(row, value):
         return [((), Sentence("is required: enter '{label}'{example}", label=row.label, example=example(row)))]
     return type_of(row).complaints(row, value) or [((), Sentence("is not accepted"))]

@@ -1,4 +1,4 @@
-"""String types: `string`, multiline `text`, `secret`, and those with a format, `date` and `datetime`. Pure."""
+"""String types: `string`, multiline `text`, `secret`, and formats such as `date` and `datetime`. Pure."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ from .base import (
 class Text(InputType):
     """Any string, and numbers, which become strings; with a `format`, only strings that match this pattern.
 
-    Unless the format is `fixed`, a row's pattern or codec replaces it. Length limits apply to numbers as limits on
-    their values; a row with a pattern accepts numbers only if it has a `minimum` or `maximum`.
+    A row's pattern or codec replaces the format unless it is `fixed`. Length limits also limit the value of numbers. A
+    row with a pattern accepts numbers only if it has a `minimum` or `maximum`.
     """
 
     words = TEXT_WORDS
@@ -39,7 +39,7 @@ class Text(InputType):
         self.widget, self.format, self.sample, self.fixed = widget, format, sample, fixed
 
     def _limits(self, row: Input) -> tuple[Schema, list[str], list[str]]:
-        """The words that limit a value, the JSON types that it may have, and the patterns that it must match."""
+        """Return the keywords that limit a value, its possible JSON types, and the patterns that it must match."""
         limits = {key: value for key, value in row.schema.items() if key not in ("type", "pattern")}
         matches = [patterns.sealed(row.schema["pattern"])] if "pattern" in row.schema else []
         matches += [patterns.whole(codec.pattern) for codec in row.codecs if codec.pattern]
@@ -89,15 +89,15 @@ class Text(InputType):
         if any(codec.joins for codec in row.codecs):
             matches.append("^[^,]*$")
         if self.format:
-            matches.append(r"^\S(?s:.*)(?<=\S)\Z")  # `convert` strips blanks, so such strings are not plain
-        # a single pattern, so that the test is one built-in call
+            matches.append(r"^\S(?s:.*)(?<=\S)\Z")  # strings with outer blanks are not plain: `convert` strips them
+        # joined, so that the test is one built-in call
         size = f"{{{limits.get('minLength', 0)},{limits['maxLength']}}}"
         not_dots = r"(?!\.\.?\Z)" if "not" in limits else ""
         ahead = [rf"(?=\s*\S)(?=(?s:.){size}\Z){not_dots}", *(rf"(?=(?s:.*?)(?:{pattern}))" for pattern in matches)]
         try:
-            has_groups = any(re.compile(pattern).groups for pattern in matches[1:])  # joining would renumber them
+            has_groups = any(re.compile(pattern).groups for pattern in matches[1:])  # joining would renumber the groups
             return NOT_PLAIN if has_groups else (str, re.compile("".join(ahead)).match)
-        except (re.error, OverflowError):  # flags not at the start, or a length beyond what `re` can count
+        except (re.error, OverflowError):  # flags that are no longer at the start, or a length that `re` cannot count
             return NOT_PLAIN
 
     def complaint(self, row: Input, value: Any) -> str:
