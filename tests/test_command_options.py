@@ -463,7 +463,10 @@ def test_a_document_with_half_a_character_makes_no_draft(acme: Run, folder: Path
     words = ("new", "get-x", "--from", str(folder / "openapi"), "--operation", "x", "--folder", str(folder))
     code, out, err = acme(*words)
     assert (code, out) == (2, "")
-    assert "--from: describes the operation as OpenAPI does not allow (" in err and "; correct the document" in err
+    assert (
+        "--from: describes the operation in a way that OpenAPI does not allow (" in err
+        and "; correct the document" in err
+    )
     assert not (folder / "actions" / "get-x.yaml").exists()
 
 

@@ -155,7 +155,7 @@ def test_wrong_options_and_wrong_values_are_reported_together(run: Run, zoom: Sa
         "  --topc: is not an option of create-meeting. Did you mean '--topic'?",
         "  --zz: is not an option of create-meeting.",
     ]
-    assert lines[2] == "  b: belongs to no option; a value follows its option"
+    assert lines[2] == "  b: belongs to no option; write a value after its option"
     assert lines[3].startswith("  inputs.type: must be one of Instant meeting (1), ")
     code, out, err = run("run", "raw-request", "--url", "/x", "--method", "PSOT", "--file-data", f"logo=@{missing}")
     assert code == 2 and f"{missing}: No such file or directory" in err and "inputs.method: must be one of" in err
@@ -472,9 +472,9 @@ def test_a_sample_is_signed_posted_and_its_answer_told(run: Run, receiver: Any, 
     assert json.loads(stamped)["event_ts"] > json.loads(sample)["event_ts"]
     trigger.verify(body, headers, "try-me", int(headers["x-zm-request-timestamp"]))
     receiver.answers[:] = [(500, b"Odd"), (302, b""), (200, b"{}")]
-    assert run("send-event", "meeting.started", *to) == (4, "", f"error: {to[1]} answered 500: Odd\n")
-    assert run("send-event", "meeting.started", *to) == (4, "", f"error: {to[1]} answered 302: (no text)\n")
-    other = "error: The answer to the challenge is not the digest of the secret.\n"
+    assert run("send-event", "meeting.started", *to) == (4, "", f"error: {to[1]} responded with 500: Odd\n")
+    assert run("send-event", "meeting.started", *to) == (4, "", f"error: {to[1]} responded with 302: (no text)\n")
+    other = "error: The response to the challenge is not the digest of the secret.\n"
     assert run("send-event", "endpoint.url_validation", *to) == (4, "", other)
     for text in ("payload", "event.x=1"):
         what = f"{text!r} must be PATH=VALUE, such as payload.object.topic=Retro, where PATH leads to a field"

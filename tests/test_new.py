@@ -447,7 +447,7 @@ def document_of(schema: Any, **said: Any) -> dict[str, Any]:
 def test_a_document_that_is_not_as_openapi_asks_is_refused_and_nothing_is_written(folder: Path, document: Any) -> None:
     (folder / "api.json").write_text(json.dumps(document))
     made = new(folder, "do-it", "--from", "api.json", "--operation", "it")
-    assert made.returncode == 2 and "as OpenAPI does not allow" in made.stderr, made.stderr
+    assert made.returncode == 2 and "in a way that OpenAPI does not allow" in made.stderr, made.stderr
     assert not (folder / "actions" / "do-it.yaml").exists()
 
 

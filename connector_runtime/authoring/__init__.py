@@ -1,1 +1,1 @@
-"""Tools for authors of definitions: a first draft from an OpenAPI document, and the flows that a change breaks."""
+"""Tools for authors of definitions: drafts of actions, changes between catalogues, and the text of YAML files."""

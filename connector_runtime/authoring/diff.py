@@ -1,4 +1,4 @@
-"""The changes between two catalogues, and which of them break flows that were built on the old one. Pure.
+"""Finds the changes between two catalogues, and which of them break flows built on the old one. Pure.
 
 A change is *major* if a flow that worked may be rejected, or may send or receive something else; *minor* if something
 was added; *patch* if only descriptions changed. A change whose level cannot be decided is major.
@@ -15,14 +15,14 @@ from typing import Any
 from ..model import Json
 
 LEVELS = ("major", "minor", "patch")
-TEXTS = (  # words that only people read
+TEXTS = (  # keys whose values only people read
     "label", "description", "summary", "docs", "rate_limit", "help", "placeholder", "group", "advanced", "if_absent",
 )  # fmt: skip
 WIDENED = {("string", "text"), ("text", "string"), ("secret", "string"), ("string", "secret"), ("integer", "number")}
 LOWER_LIMITS = ("minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties")
 UPPER_LIMITS = ("maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties")
 EXACT_WORDS = ("pattern", "const", "anyOf", "oneOf", "allOf", "not", "multipleOf", "propertyNames", "uniqueItems")
-ANNOTATIONS = ("title", "description", "deprecated", "examples", "format")  # words of a schema that restrict nothing
+ANNOTATIONS = ("title", "description", "deprecated", "examples", "format")  # keywords that restrict nothing
 
 Data = Mapping[str, Json]
 Changes = Iterator[tuple[str, str, str]]  # level, where, what
@@ -45,15 +45,12 @@ class Change:
 
 
 def differences(old: Data, new: Data) -> list[Change]:
-    """Every change between two catalogues, breaking ones first."""
+    """Return every change between two catalogues, breaking ones first."""
     return sorted((Change(*parts) for parts in _catalogue(old, new)), key=lambda change: LEVELS.index(change.level))
 
 
 def bump(version: str, changes: Iterable[Change]) -> str:
-    """The next version under semantic versioning; before 1.0.0 a breaking change raises the minor number.
-
-    Raises `ValueError` if `version` is not of the form 1.2.3.
-    """
+    """Return the next semantic version; before 1.0.0, breaking changes raise the minor number. Raises `ValueError`."""
     major, minor, patch = (int(part) for part in version.split("-")[0].split("+")[0].split("."))
     levels = {change.level for change in changes}
     if "major" in levels:
@@ -70,11 +67,10 @@ def _catalogue(old: Data, new: Data) -> Changes:
     for kind in ("connection", "trigger", "action"):
         yield from _each(f"{kind} ", _by_key(old[f"{kind}s"]), _by_key(new[f"{kind}s"]), _entry)
     for level, where, what in _each("choices ", old["choices"], new["choices"], lambda *_: iter(())):
-        yield "minor" if level == "minor" else "patch", where, what  # choices are suggestions: no flow breaks
+        yield "minor" if level == "minor" else "patch", where, what  # choices only suggest values, so no flow breaks
 
 
 def _entry(where: str, old: Data, new: Data) -> Changes:
-    """The changes of a connection, a trigger or an action."""
     yield from _texts(where, old, new)
     if _differ(old, new, "effect"):
         yield "major", where, f"its effect {_became(old, new, 'effect')}"
@@ -105,7 +101,7 @@ def _entry(where: str, old: Data, new: Data) -> Changes:
 
 
 def _scopes(where: str, old: Data, new: Data) -> Changes:
-    """The changes of scopes. One entry of a kind is enough, so each old entry must still be enough."""
+    """Yield the changes of scopes. One entry of a kind suffices, so each old entry must still suffice."""
 
     def sets(scopes: Iterable[Any]) -> list[frozenset[str]]:
         return [frozenset([scope] if isinstance(scope, str) else scope) for scope in scopes]
@@ -127,7 +123,7 @@ def _rule(rule: Data) -> str:
 
 
 def _covers(old: Data, new: Data, keys: set[str]) -> bool:
-    """True if inputs under these keys that satisfy the old rule satisfy the new one."""
+    """True if inputs under these keys that satisfy the old rule also satisfy the new one."""
     before, after = set(old["inputs"]), set(new["inputs"])
     holds = {"at_least_one": before <= after, "at_most_one": after & keys <= before}.get(new["kind"], before == after)
     return holds and not _differ(old, new, "kind") and not _differ(old, new, "when")
@@ -138,7 +134,7 @@ def _by_key(entries: Iterable[Data], key: str = "key") -> dict[str, Any]:
 
 
 def _each(where: str, old: Data, new: Data, compare: Callable[[str, Data, Data], Changes]) -> Changes:
-    """The entries that were removed or added, and the changes of the others by `compare`."""
+    """Yield the entries that were removed or added, and the changes of the others by `compare`."""
     for name in sorted(old.keys() ^ new.keys()):
         yield ("major", where + name, "was removed") if name in old else ("minor", where + name, "was added")
     for name in sorted(old.keys() & new.keys()):
@@ -162,7 +158,7 @@ def _became(old: Data, new: Data, word: str) -> str:
 
 
 def _inputs(where: str, old: Data, new: Data) -> Changes:
-    """The changes of one input table: names, types, what is required, choices, defaults."""
+    """Yield the changes of an input table: names, types, what is required, choices, defaults."""
     olds, news = _by_key(old["inputs"]), _by_key(new["inputs"])
     renamed = {name: hint["key"] for hint in new["inputs"] for name in hint.get("was", ())}
     pairs: dict[str, str] = {}
@@ -197,13 +193,13 @@ def _inputs(where: str, old: Data, new: Data) -> Changes:
 
 
 def _accepted(entry: Data, key: str) -> Json:
-    """The schema of the values that a run accepts for an input, without annotations."""
+    """Return the schema of the values that a run accepts for an input, without annotations."""
     schema = entry.get("input_schema", {}).get("properties", {}).get(key)
     return {word: schema[word] for word in schema if word not in ANNOTATIONS} if isinstance(schema, dict) else schema
 
 
 def _field(entry: Data, hint: Data) -> Data:
-    """The schema with an input's limits: its form field or, for JSON data, its `contentSchema`, which has more."""
+    """Return the schema with an input's limits: its form field or, for JSON data, the more precise `contentSchema`."""
     field: Data = entry.get("form_schema", {}).get("properties", {}).get(hint["key"], {})
     return (hint["type"] == "json" and _content(_accepted(entry, hint["key"]))) or field
 
@@ -273,10 +269,7 @@ def _choices(where: str, old: Data, new: Data) -> Changes:
 
 
 def _narrowed(where: str, old: Any, new: Any, *, deep: bool = False) -> Changes:
-    """The limits that changed: tighter ones are major, looser ones minor.
-
-    With `deep`, inside a JSON value, types are compared too. `_input` compares the type of the input itself.
-    """
+    """Yield limits that became tighter (major) or looser (minor); with `deep`, inside JSON, compare types too."""
     if not isinstance(old, Mapping) or not isinstance(new, Mapping):
         return
     for word in (*LOWER_LIMITS, *UPPER_LIMITS):
@@ -317,7 +310,7 @@ def _narrowed(where: str, old: Any, new: Any, *, deep: bool = False) -> Changes:
 
 
 def _lost(where: str, before: Data, after: Data, word: str) -> Changes:
-    """The keys and types that the schema under `word`, of an answer or an event, no longer promises."""
+    """Yield the keys and types that the schema of an answer or an event, under `word`, no longer promises."""
     old, new = before.get(word), after.get(word)
     if not isinstance(old, Mapping) or not isinstance(new, Mapping):
         return

@@ -1,7 +1,4 @@
-"""The first draft of an action, from its name alone or from an operation of an OpenAPI document. Pure.
-
-A draft passes `check`, and lists what only a person can add.
-"""
+"""Drafts actions that pass `check`, from a name or an OpenAPI operation, and lists what a person must add. Pure."""
 
 from __future__ import annotations
 
@@ -32,7 +29,7 @@ MAX_OUTPUT = 3000  # characters of an output schema
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FolderContext:
-    """The folder for which a draft is made: connector.yaml's data, and the scopes of its actions by kind."""
+    """The folder of a draft: connector.yaml's data, and the scopes of its actions by kind."""
 
     common: Mapping[str, Any]
     scopes: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
@@ -41,7 +38,7 @@ class FolderContext:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """A definition in full, what is left to do, and connector.yaml's data, which makes the text shorter."""
+    """A complete definition, what a person must still do, and connector.yaml's data, which shortens the text."""
 
     data: dict[str, Json]
     left: tuple[str, ...]
@@ -49,16 +46,16 @@ class Draft:
 
     @property
     def text(self) -> str:
-        """The text of the file, without what is obvious."""
+        """The text of the file, without what `complete` fills in."""
         return yaml_text.definition(yaml_text.shortened(self.data, self.common))
 
 
 def blank(key: str, common: Mapping[str, Any] | None = None) -> Draft:
-    """A draft from the name alone: `delete-meeting` deletes a meeting by its id."""
+    """Draft an action from its name alone: `delete-meeting` deletes a meeting by its id."""
     verb, _, noun = key.partition("-")
     method = VERBS.get(verb, "POST")
     many = verb in ("list", "find", "search") or (method == "POST" and verb not in VERBS)
-    thing = re.sub("(?<![ius])s$", "", noun or key)  # but status, analysis, access
+    thing = re.sub("(?<![ius])s$", "", noun or key)  # keeps status, analysis, access
     things = f"{thing}es" if thing.endswith("s") else f"{thing}s"
     inputs: dict[str, Row] = {"connection": dict(CONNECTION)}
     path = f"/{things}"
@@ -77,14 +74,13 @@ def blank(key: str, common: Mapping[str, Any] | None = None) -> Draft:
 
 
 def draft_action(key: str, operation: Operation, folder: FolderContext) -> Draft:
-    """A draft of one operation."""
     left: list[str] = []
     paging, skipped = _paging(operation, folder.common, left)
     drafted = table(operation, skipped)
     left += drafted.left
     request = _request(operation, drafted, folder.common, left)
     for name, row in drafted.rows.items():
-        if "example" in row:  # must be an example that the row accepts
+        if "example" in row:  # the document's example may be one that the row refuses
             is_accepted = registry.accepts(compiler.row(name, row, lambda name: {}, {}), row["example"])
             if row["type"] == "secret" or not is_accepted:
                 del row["example"]
@@ -92,7 +88,7 @@ def draft_action(key: str, operation: Operation, folder: FolderContext) -> Draft
     head = _head(key, operation.summary, operation.method)
     effect = head.pop("effect")
     names, scopes = list(drafted.placeholders.values()), _scopes(operation, folder)
-    # an extension with "rate" in its name has the vendor's label of the limit
+    # the vendor's rate limit label is in an extension with "rate" in its name
     rate = next((text for key, text in operation.extensions.items() if "rate" in key and isinstance(text, str)), None)
     if rate and (rate.lower() in folder.labels or rate.isupper()):
         rate = rate.lower()
@@ -157,7 +153,7 @@ def _request(operation: Operation, drafted: DraftTable, common: Mapping[str, Any
 
 
 def _paging(operation: Operation, common: Mapping[str, Any], left: list[str]) -> tuple[dict[str, Json], set[str]]:
-    """The paging of the action, if the operation pages as the connector does, and the parameters that paging sets."""
+    """Return the paging, if the operation pages as the connector does, and the parameters that paging sets."""
     lists = arrays(operation.answer)
     query = {entry.name: entry for entry in operation.parameters if entry.place == "query"}
     size, styles = common.get("paging", {}).get("size", {}), common.get("paging", {}).get("next", [])
@@ -181,12 +177,12 @@ def _paging(operation: Operation, common: Mapping[str, Any], left: list[str]) ->
 
 
 def _scopes(operation: Operation, folder: FolderContext) -> dict[str, Json]:
-    for name, value in operation.extensions.items():  # an extension may have the scopes by kind
+    for name, value in operation.extensions.items():  # an extension may list the scopes by kind
         if "scopes" in name and isinstance(value, Mapping) and all(isinstance(part, list) for part in value.values()):
             return {kind: list(scopes) for kind, scopes in value.items() if scopes}
     by_kind: dict[str, Json] = {}
     for scheme, alternatives in operation.scopes.items():
-        lengths = _lengths(alternatives)  # the kind of scopes is the folder's whose names have as many parts
+        lengths = _lengths(alternatives)  # take the folder's kind whose scopes have as many parts
         only = len(folder.scopes) == 1
         alike = (kind for kind, scopes in folder.scopes.items() if only or lengths & _lengths(scopes))
         entries = by_kind.setdefault(next(alike, snake(scheme)), [])
@@ -201,7 +197,7 @@ def _lengths(scopes: Iterable[Any]) -> set[int]:
 
 
 def _output(answer: Schema | None) -> dict[str, Json]:
-    """The answer's schema, as deep as it remains readable, and a sample that fits it."""
+    """Return the answer's schema, as deep as it stays readable, and a sample that fits it."""
     for depth in (3, 2, 1):
         schema = shape(answer or {}, depth, answer=True)
         if len(json.dumps(schema)) <= MAX_OUTPUT:

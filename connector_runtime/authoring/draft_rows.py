@@ -1,4 +1,4 @@
-"""Rows of an input table from an operation's parameters and body: their types and places. Pure."""
+"""Turns an operation's parameters and body into rows of an input table, with types and places. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..model import Json
 from ..types.collections import GUARDED_HEADERS
 from .openapi import Operation, Schema
 
-LONG = 500  # characters; a text that may be this long gets a field of several lines
+LONG = 500  # characters; text that may be this long gets a multiline field
 MAX_ROWS = 60
 MAX_DEPTH = 3
 Row = dict[str, Json]
@@ -28,7 +28,7 @@ class DraftTable:
     rows: dict[str, Row] = field(default_factory=dict)
     rules: list[dict[str, Json]] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
-    placeholders: dict[str, str] = field(default_factory=dict)  # the document's name -> the row's key
+    placeholders: dict[str, str] = field(default_factory=dict)  # name in the document -> key of the row
 
     def add(self, names: Path, row: Row, to: str, group: str | None = None) -> str:
         """Add a row under a free key, and return the key."""
@@ -41,20 +41,20 @@ class DraftTable:
         kind, _, rest = to.partition(".")
         words = {"label": title_case(key), **row, **({"group": group} if group else {})}
         self.rows[key] = {**words, "to": kind if rest == key and kind != "header" else to}
-        if "as" in words:  # comes after `to`
+        if "as" in words:  # so that it comes after `to`
             self.rows[key]["as"] = self.rows[key].pop("as")
         return key
 
 
 def snake(name: str) -> str:
-    """A name in snake case: `meeting_id` from `meetingId`, `x_meeting_id` from `X-Meeting-Id`."""
+    """Return a name in snake case: `meeting_id` for `meetingId`, `x_meeting_id` for `X-Meeting-Id`."""
     name = re.sub(r"([a-z0-9])([A-Z])|([A-Z])([A-Z][a-z])", r"\1\3_\2\4", name)
     name = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
     return name if name[:1].isalpha() else f"value_{name}".strip("_")
 
 
 def table(operation: Operation, skipped: set[str]) -> DraftTable:
-    """The rows of an operation; `skipped` are query parameters that paging sets."""
+    """Return the rows of an operation without the query parameters in `skipped`, which paging sets."""
     draft = DraftTable()
     for entry in operation.parameters:
         if entry.place == "query" and entry.name in skipped:
@@ -82,7 +82,7 @@ def table(operation: Operation, skipped: set[str]) -> DraftTable:
 
 
 def _row(row: Row, required: bool, deprecated: bool) -> Row:
-    """A row with `required` after its type, and `deprecated` if the vendor advises against it."""
+    """Return a row with `required` after its type, and `deprecated` if the vendor advises against it."""
     advice = {"deprecated": "The vendor advises against it."} if deprecated and not required else {}
     return {"type": row.pop("type"), **({"required": True} if required else {}), **row, **advice}
 
@@ -90,7 +90,7 @@ def _row(row: Row, required: bool, deprecated: bool) -> Row:
 def _body(draft: DraftTable, operation: Operation, schema: Schema) -> None:
     place = "part" if operation.media == "multipart" else "body"
     properties = writable(schema)
-    # a request sends {} rather than no body, so what the body requires is always required
+    # a request always has a body, at least {}, so the fields that the body requires are always required
     is_required = operation.body_required or bool(properties and schema.get("required"))
     required = {"required": True} if is_required else {}
     if operation.media == "other":
@@ -102,7 +102,7 @@ def _body(draft: DraftTable, operation: Operation, schema: Schema) -> None:
         if len(draft.rows) - len(before) > MAX_ROWS:
             draft.rows = before
             keys = _fields(draft, schema, (), place, depth=MAX_DEPTH, parent=is_required)
-        # the keys that are required together, as far as a rule can express it
+        # groups of keys of which the body needs one, as far as a rule can express them
         needs = schema.get("needs", [])
         if schema.get("minProperties") == 1 and not needs and len(keys) == len(properties):
             needs = [[name] for name in keys]
@@ -122,11 +122,11 @@ def _body(draft: DraftTable, operation: Operation, schema: Schema) -> None:
             row = {"type": "json" if row.get("collection") else "any", **limits}
         draft.add(("body",), {"type": row.pop("type"), **required, **row}, "request.body")
         if "anyOf" in schema:
-            draft.left.append("the body has several forms; replace `body` by the inputs of the form you need")
+            draft.left.append("the body has several forms; replace `body` with the inputs of the form that you need")
 
 
 def _fields(draft: DraftTable, schema: Schema, path: Path, place: str, *, depth: int, parent: bool) -> dict[str, str]:
-    """Add rows for an object's properties and return the keys of single ones; `parent`: the object is required."""
+    """Add rows for an object's properties; return the keys of single rows by name. `parent`: the object is required."""
     keys: dict[str, str] = {}
     missing = [name for name in schema.get("required", ()) if name not in (schema.get("properties") or {})]
     entries = {**writable(schema), **{name: {} for name in missing}}
@@ -158,7 +158,7 @@ def nameable(name: str) -> bool:
 
 
 def _flat(part: Schema, required: bool) -> bool:
-    """True if the keys of an object can be inputs: the object is sent exactly if one of them has a value."""
+    """True if an object's keys can be inputs, because the object is sent exactly if one of them has a value."""
     properties = writable(part)
     if part.get("type") != "object" or not 0 < len(properties) <= 15 or "anyOf" in part or part.get("nullable"):
         return False
@@ -167,12 +167,12 @@ def _flat(part: Schema, required: bool) -> bool:
 
 
 def writable(schema: Mapping[str, Any]) -> dict[str, Schema]:
-    """The properties that a request may set."""
+    """Return the properties that a request may set."""
     return {name: part for name, part in (schema.get("properties") or {}).items() if not part.get("readOnly")}
 
 
 def typed(schema: Schema, place: str) -> Row:
-    """The row of one value: its type first, then collection, choices, limits and example."""
+    """Return the row of one value: its type first, then collection, choices, limits and example."""
     row = _typed(schema, place)
     if row.get("schema") == {} and row["type"] != "json":
         del row["schema"]
@@ -223,7 +223,7 @@ def _text(schema: Schema, enum: list[Json]) -> Row:
     if limits.get("minLength", 2) < 2:
         limits.pop("minLength")
     if isinstance(pattern := schema.get("pattern"), str) and len(pattern) <= 200:
-        with suppress(re.error):  # patterns of other dialects
+        with suppress(re.error):  # patterns in another dialect are left out
             limits["pattern"] = re.compile(pattern).pattern
     long = limits.get("maxLength", 0) >= LONG and "pattern" not in limits
     return {"type": "secret" if form == "password" else "text" if long else "string", "schema": limits}
@@ -244,7 +244,7 @@ def _pick(schema: Schema, *words: str) -> Schema:
 
 
 def _whole(schema: Schema) -> Schema:
-    """The limits of an integer, both inclusive. OpenAPI 3.0 writes `exclusiveMinimum: true`, 3.1 a number."""
+    """Return the limits of an integer as inclusive ones. OpenAPI 3.0 has `exclusiveMinimum: true`, 3.1 a number."""
     limits: Schema = {}
     for word, other, step in (("minimum", "exclusiveMinimum", 1), ("maximum", "exclusiveMaximum", -1)):
         limit, beyond = schema.get(word), schema.get(other)
@@ -263,7 +263,7 @@ def _top(schema: Schema) -> Schema:
 
 
 def shape(schema: Schema, depth: int = 3, *, answer: bool = False) -> Schema:
-    """A self-contained schema with the words that restrict values; below `depth`, only types."""
+    """Return a self-contained schema with the keywords that restrict values; below `depth`, only types."""
     kind = schema.get("type")
     result: Schema = {}
     if kind in ("string", "integer", "number", "boolean", "object", "array"):

@@ -1,7 +1,7 @@
-"""Facts about one operation of an OpenAPI document (3.0, 3.1, Swagger 2.0). Pure: the document is data, not a file.
+"""Reads one operation of an OpenAPI document (3.0, 3.1, Swagger 2.0). Pure: the document is data, not a file.
 
 References are followed, `allOf` is merged, and null is separated from the type. References to other files and hosts are
-not fetched; they count as empty.
+not fetched and count as empty.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from ..language.schema_faults import nearest
 from ..model import Json
 
 METHODS = ("get", "post", "put", "patch", "delete", "head", "options")
-UNSENT_HEADERS = ("accept", "content-type", "authorization")  # OpenAPI ignores parameters of these names
+UNSENT_HEADERS = ("accept", "content-type", "authorization")  # OpenAPI ignores parameters with these names
 MEDIA = (
     (re.compile(r"application/json(;.*)?|application/[^;]*\+json.*|\*/\*", re.DOTALL), "json"),
     (re.compile(r"application/x-www-form-urlencoded.*"), "form"),
     (re.compile(r"multipart/form-data.*"), "multipart"),
 )
-MAX_SCHEMAS = 20_000  # of one operation; further schemas count as empty
+MAX_SCHEMAS = 20_000  # per operation; further schemas count as empty
 Schema = dict[str, Json]
 
 
@@ -39,7 +39,7 @@ class Parameter(NamedTuple):
 
 
 def operations(document: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
-    """The method and path of every operation, by its id, or by `METHOD /path` if it has none."""
+    """Return the method and path of every operation by its id, or by `METHOD /path` if it has none."""
     by_id: dict[str, tuple[str, str]] = {}
     for path, item in _mapping(document.get("paths")).items():
         for method in METHODS:
@@ -64,7 +64,7 @@ def operation(document: Mapping[str, Any], name: str | None) -> Operation:
 
 
 def server_path(document: Mapping[str, Any], *parts: Mapping[str, Any]) -> str:
-    """The path of the first server, which precedes an operation's path; `parts` may name other servers."""
+    """Return the path of the first server, which precedes an operation's path; `parts` may name other servers."""
     if "swagger" in document:
         return str(document.get("basePath") or "").rstrip("/")
     owner: Any = next((part for part in (*reversed(parts), document) if part.get("servers")), {"servers": [{}]})
@@ -105,7 +105,7 @@ class Operation:
         if self._is_old:
             self.media, self.body, self.body_required = self._old_body(raw, words)
         self.answer = self._answer(words)
-        self.scopes: dict[str, list[list[str]]] = {}  # alternatives by scheme: each a list of scopes needed together
+        self.scopes: dict[str, list[list[str]]] = {}  # by scheme: alternatives, each a list of scopes needed together
         for requirement in words.get("security", document.get("security")) or ():
             for scheme, scopes in _mapping(requirement).items():
                 if scopes and list(scopes) not in self.scopes.setdefault(scheme, []):
@@ -113,7 +113,7 @@ class Operation:
         self.extensions = {name: value for name, value in words.items() if name.startswith("x-")}
 
     def _old_body(self, raw: Mapping[tuple[str, str], Any], words: Mapping[str, Any]) -> tuple[Any, Any, bool]:
-        """The media type and the schema of a Swagger 2.0 body, and True if it is required."""
+        """Return the media type and schema of a Swagger 2.0 body, and whether it is required."""
         for (place, _), entry in raw.items():
             if place == "body":
                 return "json", self._schema(entry.get("schema")), bool(entry.get("required"))
@@ -150,7 +150,7 @@ class Operation:
         return Parameter(str(raw["name"]), raw["in"], required, schema, style, bool(raw.get("deprecated")))
 
     def _answer(self, words: Mapping[str, Any]) -> Schema | None:
-        """The schema of the first successful answer in JSON."""
+        """Return the schema of the first successful response in JSON."""
         for status, raw in sorted(_mapping(words.get("responses")).items(), key=lambda entry: str(entry[0])):
             if str(status).startswith("2"):
                 response = self._follow(raw)
@@ -162,7 +162,7 @@ class Operation:
         return None
 
     def _follow(self, raw: Any) -> Mapping[str, Any]:
-        """The target of a reference, through other references; empty if it leads out of the document."""
+        """Return the target of a chain of references; empty if the chain leads out of the document."""
         for _ in range(20):
             ref = _mapping(raw).get("$ref")
             if not isinstance(ref, str):
@@ -172,7 +172,7 @@ class Operation:
         return {}
 
     def _schema(self, raw: Any, depth: int = 0) -> Schema:
-        """A schema without references, eight levels deep, with one type, `nullable`, and `allOf` merged."""
+        """Return a schema without references, eight levels deep, with one type, `nullable`, and `allOf` merged."""
         source = self._follow(raw)
         self._schemas += 1
         if depth > 8 or self._schemas > MAX_SCHEMAS:
@@ -189,7 +189,7 @@ class Operation:
         return schema
 
     def _alternatives(self, schema: Schema, depth: int) -> Schema:
-        """A schema with one type, or with `anyOf`; a type of null becomes `nullable`."""
+        """Return a schema with one type or `anyOf`; a type of null becomes `nullable`."""
         if schema.get("x-nullable"):
             schema = {**schema, "nullable": True}
         for word in ("anyOf", "oneOf"):
@@ -197,7 +197,7 @@ class Operation:
                 others = [self._schema(part, depth + 1) for part in schema.pop(word)]
                 parts_left = [part for part in others if part.get("type") != "null" and part.get("enum") != [None]]
                 schema |= {"nullable": True} if len(parts_left) < len(others) else {}
-                if "properties" in schema:  # some alternatives only name keys that are required together
+                if "properties" in schema:  # some alternatives only list keys that are required together
                     groups = [part for part in parts_left if set(part) <= {"required", "type", "not"}]
                     schema["needs"] = [part["required"] for part in groups if "required" in part]
                     parts_left = [part for part in parts_left if part not in groups]
@@ -215,7 +215,7 @@ class Operation:
 
 
 def _merged(one: Schema, other: Schema) -> Schema:
-    """Two schemas that must both hold, as one; if they contradict each other, the second wins."""
+    """Return one schema for two that must both hold; if they contradict each other, the second wins."""
     both = {**one, **other}
     if isinstance(one.get("properties"), dict) and isinstance(other.get("properties"), dict):
         both["properties"] = {**one["properties"], **other["properties"]}
@@ -225,7 +225,7 @@ def _merged(one: Schema, other: Schema) -> Schema:
 
 
 def arrays(schema: Schema | None) -> list[str]:
-    """The paths of the lists in an answer: `.` if it is a list itself, otherwise such as `users` or `data.users`."""
+    """Return the paths of the lists in an answer, such as `users` or `data.users`; `.` is the answer itself."""
     places = {".": schema or {}}
     for name, part in _mapping(places["."].get("properties")).items():
         places[name] = part

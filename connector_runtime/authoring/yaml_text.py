@@ -1,7 +1,4 @@
-"""Writes definition files as an author would: actions in the house style, and translations. Pure.
-
-Every YAML loader reads an action as the same data. Strings are quoted only if needed; a row is one line if it fits.
-"""
+"""Writes definition files as an author would: actions in the house style, and translations. Pure."""
 
 from __future__ import annotations
 
@@ -14,20 +11,19 @@ from ..definitions.complete import complete
 from ..definitions.locales import Locale, Texts, closest
 
 WIDTH = 150
-MAX_KEY = 60  # characters; the translation of a longer sentence is on the next line
+MAX_KEY = 60  # characters; the translation of a longer text is on a line of its own
 _PLAIN = re.compile(r"[A-Za-z/](?:[A-Za-z0-9_./ '()-]*[A-Za-z0-9_./')])?")
 _UNPRINTABLE = re.compile(r"[\x7f-\x9f\ufeff\ufffe\uffff\u2028\u2029]")
-_WORDS = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}  # some loaders do not read these as strings
+_WORDS = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}  # some loaders read these as other types
 
 
 def definition(data: Mapping[str, Any]) -> str:
-    """The text of a definition file."""
     lines = [line for key, value in data.items() for line in _entry(key, value, "", blocks=key in ("inputs", "rules"))]
     return "\n".join([*lines, ""])
 
 
 def in_full(data: Mapping[str, Any]) -> str:
-    """The text of an action whose data is complete: each row ends with `to`, and none refers to a shared row."""
+    """Return the text of an action with complete data: each row ends with `to`, and none refers to a shared row."""
     rows = {}
     for key, row in data["inputs"].items():
         end = {word: row[word] for word in ("to", "as") if word in row}
@@ -36,7 +32,7 @@ def in_full(data: Mapping[str, Any]) -> str:
 
 
 def shortened(data: Mapping[str, Any], common: Mapping[str, Any]) -> dict[str, Any]:
-    """An action's data without the words that `complete` adds; a row that equals a shared row refers to it."""
+    """Return an action's data without what `complete` adds; a row that equals a shared row refers to it."""
     rows = dict(data["inputs"])
     for key, row in data["inputs"].items():
         obvious = (("label", "to"), ("to",), ("label",))
@@ -62,7 +58,7 @@ def _entry(key: str, value: Any, indent: str, *, blocks: bool = False) -> Iterat
 
 
 def _packed(items: list[Any], indent: str) -> Iterator[str]:
-    """The lines of a list: one for each item that is a list or a mapping, otherwise as few as possible."""
+    """Yield the lines of a list: one per item that is a list or a mapping, otherwise as few as possible."""
     if any(isinstance(item, dict | list) for item in items):
         for item in items:
             line = f"{indent}- {flow(item)}"
@@ -84,7 +80,6 @@ def _packed(items: list[Any], indent: str) -> Iterator[str]:
 
 
 def flow(value: Any) -> str:
-    """A value on one line."""
     if isinstance(value, dict):
         return "{" + ", ".join(f"{_scalar(str(key))}: {flow(inner)}" for key, inner in value.items()) + "}"
     if isinstance(value, list):
@@ -99,10 +94,10 @@ def _scalar(value: str) -> str:
 
 
 def locale(key: str, texts: Texts, old: Locale | None, spare: set[str], schema: str | None) -> str:
-    """The text of a file in locales/: existing translations, empty entries for other strings, and, above a string that
-    changed, a comment with the old string and its translation.
+    """Return the text of a file in locales/, with the existing translations and empty entries for other texts.
 
-    `old` is the current file, `spare` are strings that need no translation, `schema` is the path of the file's schema.
+    Above a text that changed, a comment shows the old text and its translation. `old` is the current file, `spare` are
+    texts that need no translation, `schema` is the path of the file's schema.
     """
     translations: Mapping[str, str | None] = old.texts if old else {}
     unused = [text for text in translations if translations[text] and text not in texts and text not in spare]
@@ -139,7 +134,7 @@ def _translation(text: str, translation: str | None, indent: str) -> list[str]:
 
 
 def _bare(text: str) -> str:
-    """The string without quotes, if YAML allows it."""
+    """Return the text without quotes, if YAML allows it."""
     import yaml
 
     scalar: str = yaml.safe_dump(text, allow_unicode=True, width=10**9).removesuffix("\n...\n").strip()

@@ -1,1 +1,1 @@
-"""The command line: one function a command, over everything else; no other room imports it."""
+"""The command line, with one function per command. It uses all other packages, and none of them uses it."""

@@ -28,8 +28,8 @@ from .context import Context, as_json, draw, escape, fail_output, is_watched, pr
 from .options import parser
 
 UNITS = ("bytes", "kB", "MB", "GB", "TB")
-REDRAW = 0.1  # seconds between two updates of the bar
-WIDTH = 20  # characters of the bar
+REDRAW = 0.1  # seconds between updates of the progress bar
+WIDTH = 20  # characters of the progress bar
 
 
 def _put(data: Any, path: str | None, *, once: bool) -> None:
@@ -49,7 +49,7 @@ def _put(data: Any, path: str | None, *, once: bool) -> None:
 def show(context: Context, arguments: list[str]) -> None:
     """Show an action's inputs: labels, options, types, limits and help.
 
-    --yaml also writes what the file leaves out: the labels, where each value goes, the shared rows of connector.yaml.
+    --yaml also shows what the file leaves out: labels, the place of each value, and shared rows of connector.yaml.
     """
     command = parser(context, "show", show.__doc__, f"show {context.example.split()[0]}")
     command.add_argument("action", metavar="ACTION", help=f"the key of an action, from `{context.prog} list`")
@@ -113,7 +113,7 @@ def run(context: Context, arguments: list[str]) -> None:
 
 
 def _how_to_check(context: Context, action: Action, values: Mapping[str, Any]) -> str:
-    """The hint after an interrupted change: how to find out whether it was made, if the definition says so."""
+    """Return the hint after an interrupted change, with the command that finds out whether it was made, if any."""
     hint, rule = "The change may have been made; check before you run it again", action.recover
     if rule is None or not conditions.holds(rule.when, values.get):
         return f"{hint}."
@@ -127,7 +127,7 @@ def _count(number: int, word: str) -> str:
 
 
 def check(context: Context, arguments: list[str]) -> int:
-    """Check every definition of a folder. Each fault is printed with its file, its line and the remedy."""
+    """Check every definition of a folder, and print each fault with its file, its line and the remedy."""
     command = parser(context, "check", check.__doc__, "check .")
     command.add_argument("folder", metavar="FOLDER", nargs="?", help="a definition folder (default: the bundled one)")
     connector = context.load(command.parse_args(arguments).folder)
@@ -143,7 +143,7 @@ def check(context: Context, arguments: list[str]) -> int:
 
 
 def catalogue(context: Context, arguments: list[str]) -> None:
-    """Print the catalogue as JSON: all that a platform needs to draw the connector."""
+    """Print the catalogue as JSON, with all that a platform needs to draw the connector."""
     command = parser(context, "catalogue", catalogue.__doc__, "catalogue --locale de")
     command.add_argument("--locale", metavar="CODE", help="the language of its labels, one of locales/")
     command.add_argument("--events", action="store_true", help="include the schema and a sample of every event")
@@ -152,7 +152,7 @@ def catalogue(context: Context, arguments: list[str]) -> None:
 
 
 def _action(context: Context, command: Any, arguments: list[str]) -> tuple[Any, dict[str, Any], Namespace]:
-    """The action that the first argument names, its inputs from the options, and the command's own options."""
+    """Return the action that the first argument names, its inputs from the options, and the command's own options."""
     name = command.__name__
     if not arguments or arguments[0] in ("-h", "--help"):
         put(f"usage: {context.prog} {name} ACTION [--INPUT VALUE …]\n\n{options.purpose(command.__doc__)}\n")
@@ -178,7 +178,7 @@ def _action(context: Context, command: Any, arguments: list[str]) -> tuple[Any, 
 
 
 def _counted(pages: Iterator[Page]) -> Iterator[Page]:
-    """Yield the pages; a line on stderr counts the items of a long list."""
+    """Yield the pages, and count the items of a long list in a line on stderr."""
     live = is_watched()
     count = 0
     for number, page in enumerate(pages, 1):
@@ -194,7 +194,7 @@ def choices(context: Context, arguments: list[str]) -> int:
     """Print the choices of an input's drop-down: their values and labels.
 
     Name an input by its action and key, or a list of choices by its name. Inputs that the choices depend on are
-    options, as for `run`.
+    options, as in `run`.
     """
     if not arguments or arguments[0] in ("-h", "--help"):
         _choices_help(context)
@@ -234,7 +234,7 @@ def choices(context: Context, arguments: list[str]) -> int:
 
 
 def _list_named(connector: Connector, arguments: list[str]) -> tuple[str, str | None, list[str]]:
-    """The key of an action and an input, or of a list (and None), and the remaining arguments."""
+    """Return the key of an action and an input, or of a list and None, and the remaining arguments."""
     key, lists = arguments[0], connector.profile.choices
     if key not in connector.actions:
         if key in lists:
@@ -250,7 +250,7 @@ def _list_named(connector: Connector, arguments: list[str]) -> tuple[str, str | 
 
 
 def _dependencies(connector: Connector, key: str, name: str | None) -> tuple[list[Input], list[Input]]:
-    """The inputs and parameters that the choices depend on; the help of a parameter has its label and default too."""
+    """Return the inputs and parameters that the choices depend on; parameters explain their label and default."""
     lists = connector.profile.choices
     spec = connector.action(key) if name is not None else None
     row = spec.by_name.get(name or "") if spec else None
@@ -321,7 +321,7 @@ def download(context: Context, arguments: list[str]) -> None:
 
 
 def _subject(action: Action) -> str:
-    """The key of the input that says whose files: the first that is always required."""
+    """Return the key of the input that selects whose files to download: the first that is always required."""
     return next(row.key for row in action.inputs.values() if row.type != "connection" and row.required == ())
 
 
@@ -337,7 +337,7 @@ def _selected(files: list[File], chosen: Namespace) -> list[File]:
 
 
 class _Bar:
-    """One line on stderr with the progress of all files, on a terminal only."""
+    """A line on stderr with the progress of all files; nothing unless stderr is a terminal."""
 
     def __init__(self, files: Iterable[File]) -> None:
         self._bytes: dict[str, tuple[int, int | None]] = {file.name: (0, file.size) for file in files}
@@ -365,7 +365,7 @@ class _Bar:
 
 
 def amount(size: float) -> str:
-    """A number of bytes as people read it: `24.6 MB`."""
+    """Return a number of bytes as people read it: `24.6 MB`."""
     power = 0
     while size >= 1000 and power < len(UNITS) - 1:
         size, power = size / 1000, power + 1

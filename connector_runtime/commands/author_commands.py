@@ -16,7 +16,7 @@ from .options import parser, read_file
 
 
 def diff(context: Context, arguments: list[str]) -> int:
-    """Compare two catalogues or definition folders. Print what changed, and exit with 1 if a change breaks flows."""
+    """Compare two catalogues or definition folders. Print the changes, and exit with 1 if any of them breaks flows."""
     command = parser(context, "diff", diff.__doc__, "diff catalogue.json .")
     command.add_argument("old", metavar="OLD", help="a catalogue (JSON, from `catalogue`) or a definition folder")
     command.add_argument("new", metavar="NEW", help="the later catalogue or folder")
@@ -77,7 +77,7 @@ def new(context: Context, arguments: list[str]) -> int:
             result = draft.draft_action(chosen.action, openapi.operation(document, chosen.operation), folder_context)
             result.text.encode()
         except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
-            what = f"describes the operation as OpenAPI does not allow ({error}); correct the document"
+            what = f"describes the operation in a way that OpenAPI does not allow ({error}); correct the document"
             raise wrong("new", "--from", what) from None
     elif chosen.operation is not None:
         raise wrong("new", "--operation", "needs the document of the operation; add --from FILE")
@@ -97,7 +97,7 @@ def new(context: Context, arguments: list[str]) -> int:
 
 
 def locale(context: Context, arguments: list[str]) -> None:
-    """Write locales/CODE.yaml with every text to translate. Texts that are translated already stay as they are."""
+    """Write locales/CODE.yaml with every text to translate. Existing translations stay as they are."""
     command = parser(context, "locale", locale.__doc__, "locale fr")
     command.add_argument("code", metavar="CODE", help="the language, such as fr, pt-BR or zh-Hant-TW")
     command.add_argument("--folder", metavar="FOLDER", default=".", help="the definition folder (default: this one)")
@@ -119,7 +119,7 @@ def locale(context: Context, arguments: list[str]) -> None:
 
 
 def _folder_context(folder: Path) -> draft.FolderContext:
-    """The parts of a folder that a draft follows; a file with faults counts as empty, because `check` reports it."""
+    """Return the parts of a folder that a draft follows. Files with faults count as empty: `check` reports them."""
     scopes: dict[str, tuple[Any, ...]] = {}
     labels: set[str] = set()
     for file in sorted(folder.glob("actions/*.yaml")):
@@ -139,7 +139,7 @@ def _plain(file: Path) -> dict[str, Any]:
 
 
 def read_document(path: str) -> Any:
-    """Read an OpenAPI document, JSON or YAML, which may be large and less strict than a definition."""
+    """Read an OpenAPI document in JSON or YAML, which may be larger and less strict than a definition."""
     return read_file("new", path, _json_or_yaml, "neither JSON nor YAML")
 
 
@@ -149,7 +149,7 @@ def _json_or_yaml(text: str) -> Any:
     import yaml
 
     class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-        """Reads dates as text."""
+        """A loader that reads dates as text."""
 
     dates, resolvers = "tag:yaml.org,2002:timestamp", Loader.yaml_implicit_resolvers.items()
     Loader.yaml_implicit_resolvers = {first: [rule for rule in rules if rule[0] != dates] for first, rules in resolvers}
@@ -160,7 +160,6 @@ def _json_or_yaml(text: str) -> Any:
 
 
 def _has_event_schemas(catalogue: dict[str, Any]) -> bool:
-    """True if all events of a catalogue have their schemas."""
     return all("schema" in event for trigger in catalogue["triggers"] for event in trigger.get("events", ()))
 
 

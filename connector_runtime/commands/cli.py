@@ -1,4 +1,4 @@
-"""The command line: runs a command and returns its exit code. It imports little, because people wait for `list`."""
+"""The command line: runs a command and returns its exit code. It imports little, so that `list` is fast."""
 
 from __future__ import annotations
 
@@ -21,14 +21,13 @@ EXIT_CODES = """exit codes: 0 success, 1 faults or breaking changes found, 2 wro
 
 
 class Command(NamedTuple):
-    """A command: its usage, what it does, and `module:function`, imported when it runs; the function may be omitted."""
+    """A command: its usage, its purpose, and `module:function`, imported when it runs; the function may be omitted."""
 
     usage: str
     says: str
     home: str
 
     def run(self, context: Context, arguments: list[str]) -> int | None:
-        """Call the function. Return the exit code, or None for 0."""
         module, _, function = self.home.partition(":")
         name = function or self.usage.split()[0].replace("-", "_")
         return getattr(import_module(module, __package__), name)(context, arguments)  # type: ignore[no-any-return]
@@ -79,7 +78,7 @@ def main(arguments: list[str], prog: str, load: Load, *, example: str, more: dic
 def list_actions(context: Context, arguments: list[str]) -> None:
     """List the actions with their keys, labels and descriptions."""
     markdown = False
-    if arguments:  # people wait for the bare command at a prompt, so it loads no argparse
+    if arguments:  # the bare command must be fast, so it loads no argparse
         from .options import parser
 
         command = parser(context, "list", list_actions.__doc__, "list")
@@ -93,7 +92,7 @@ def list_actions(context: Context, arguments: list[str]) -> None:
 
 
 def markdown_table(outlines: Iterable[Outline]) -> Iterator[str]:
-    """The lines of the table in docs/actions.md, which docs/generate.py writes."""
+    """Yield the lines of the table that docs/generate.py writes to docs/actions.md."""
     yield "| action | what it does | request | effect |"
     yield "|---|---|---|---|"
     for outline in outlines:
@@ -124,7 +123,7 @@ COMMANDS = {
         Command("events [PATTERN]", "list the events of webhooks, or show one", ".webhook_commands"),
         Command("listen [--port N]", "receive webhooks on this machine and print them", ".webhook_commands"),
         Command("send-event NAME --to URL", "sign a sample event and post it", ".webhook_commands"),
-        Command("inbox [--replay ID]", "list the events that wait or failed", ".webhook_commands"),
+        Command("inbox [--replay ID]", "list the events that are waiting or have failed", ".webhook_commands"),
         Command("serve [--port N]", "serve the connector over HTTP", ".service_commands"),
         Command("api-key create|list|revoke", "manage the API keys of the service", ".service_commands"),
         Command("mcp [--only PATTERN …]", "offer the actions to a language model as tools", ".service_commands"),

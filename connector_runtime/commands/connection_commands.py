@@ -63,7 +63,7 @@ def connect(context: Context, arguments: list[str]) -> int:
 
 
 def _values(context: Context, kind: Connection, chosen: Namespace) -> dict[str, str]:
-    """The inputs from options, the environment or a prompt. Secrets are not options: every process can read those."""
+    """Read the inputs from options, the environment or a prompt. Secrets have no option: any process can read those."""
     values = {}
     for row in kind.inputs:
         value = getattr(chosen, f"={row.key}", None) or context.setting(row.key)
@@ -84,12 +84,12 @@ def _sign_in(connections: Connections, key: str, values: dict[str, str], origin:
     redirect_url = chosen.redirect_url or f"http://127.0.0.1:{chosen.port}/callback"
     parts = parts_of(redirect_url)
     if "://" in redirect_url and not parts.hostname:
-        raise wrong("connect", "--redirect-url", f"{redirect_url!r} is not an address to which a browser can return")
+        raise wrong("connect", "--redirect-url", f"{redirect_url!r} is not a URL to which a browser can be redirected")
     url = connections.begin(key, values, redirect_url, name=chosen.name, origin=origin)
     say(f"The app's redirect URL must be: {redirect_url}")
     if chosen.no_browser or parts.scheme != "http" or parts.hostname not in ("127.0.0.1", "localhost"):
         say(f"Sign in at:\n\n{url}\n")
-        say("Then paste the address where the browser ends, or the code in it:")
+        say("Then paste the address at which the browser ends up, or the code in that address:")
         pasted = sys.stdin.readline().strip()
         if not pasted:
             raise AuthError("No code was entered.", hint="Sign in again.")
@@ -109,11 +109,11 @@ def _sign_in(connections: Connections, key: str, values: dict[str, str], origin:
 
 @contextmanager
 def callback(redirect_url: str, state: str, finish: Callable[[str], str]) -> Iterator[Callable[[float], str]]:
-    """Open the port to which one sign-in returns, and yield `wait(seconds)`.
+    """Open the port to which a sign-in returns, and yield `wait(seconds)`.
 
     `wait` returns the name of the new connection. It raises the error of `finish`, or `AuthError` if the browser does
-    not return in time. A callback with another `state` than the sign-in's gets an error page, and the wait continues.
-    The query is never printed or logged, and the page refers to nothing outside itself.
+    not return in time. A callback with the `state` of another sign-in gets an error page, and the wait continues. The
+    query is never printed or logged, and the page refers to nothing outside itself.
     """
     parts = parts_of(redirect_url)
     port, outcome = parts.port or 80, Future[str]()
@@ -127,7 +127,7 @@ def callback(redirect_url: str, state: str, finish: Callable[[str], str]) -> Ite
             if path != (parts.path or "/"):
                 self._say(404, "There is no page at this address.")
             elif states is None:
-                self._say(400, "This sign-in did not start here. Go to the address that the terminal shows.")
+                self._say(400, "This sign-in was not started here. Open the address that the terminal shows.")
             elif states != [state]:
                 self._say(400, "This sign-in has expired or was already used. Start it again.")
             elif outcome.done() and outcome.exception() is None:
@@ -154,7 +154,7 @@ def callback(redirect_url: str, state: str, finish: Callable[[str], str]) -> Ite
             self.wfile.write(content)
 
         def log_message(self, format: str, *args: object) -> None:
-            return  # the request line holds the code
+            return  # the request line would show the code
 
     def wait(seconds: float) -> str:
         try:
@@ -213,7 +213,7 @@ def connections(context: Context, arguments: list[str]) -> None:
 
 
 def disconnect(context: Context, arguments: list[str]) -> None:
-    """Revoke the tokens of a connection at the vendor, and delete the connection."""
+    """Revoke a connection's tokens at the vendor, and delete the connection."""
     command = parser(context, "disconnect", disconnect.__doc__, "disconnect main")
     command.add_argument("name", metavar="NAME", help="the connection's name")
     command.add_argument("--forget", action="store_true", help="delete it without revoking its tokens")
@@ -248,7 +248,7 @@ def scopes(context: Context, arguments: list[str]) -> None:
 
 
 def doctor(context: Context, arguments: list[str]) -> int:
-    """Check a connection end to end: store, token, network, clock, identity, scopes. Each fault comes with a remedy."""
+    """Check a connection end to end: store, token, network, clock, identity, scopes. Each fault has a remedy."""
     command = parser(context, "doctor", doctor.__doc__, "doctor main")
     command.add_argument("name", metavar="NAME", nargs="?", help="the connection to check (default: the only one)")
     command.add_argument("--action", metavar="ACTION", action="append", default=[], help="check its scopes; repeatable")
@@ -257,8 +257,8 @@ def doctor(context: Context, arguments: list[str]) -> int:
     token = None if chosen.name else context.setting("access_token")
     first = []
     if token is not None:
-        says = f"{context.variable('access_token')} is set, so commands use that token unless they name a connection."
-        do = f"The lines below are about that token. To check a stored connection: {context.prog} doctor main"
+        says = f"{context.variable('access_token')} is set, so commands use that token unless a connection is named."
+        do = f"The checks below use that token. To check a stored connection: {context.prog} doctor main"
         first = [CheckResult("connection", "warning", says, do)]
     with context.connections() as (connections, _):
         terms = {"actions": chosen.action, "base_url": context.setting("base_url")}

@@ -1,4 +1,4 @@
-"""The context of a command and its output: results go to stdout, everything else to stderr. It imports little."""
+"""The context of a command and its output: results go to stdout, all else to stderr. It imports little."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ..definitions.connector import Connector
     from ..stores.databases import Sealed
 
-    Load = Callable[[str | None], Connector]  # the connector of a folder, or the bundled one
+    Load = Callable[[str | None], Connector]  # folder, or None for the bundled one -> its connector
 
 
 UNWRITTEN = 8  # the exit code if a result could not be written
@@ -31,11 +31,11 @@ NON_ASCII = re.compile("[^\x00-\x7f]+")
 
 
 class OutputError(Exception):
-    """A result could not be written. The message says why and where it is; without one, the reader had read enough."""
+    """A result could not be written. The message says why, and where it is; empty if the reader stopped reading."""
 
 
 class Context(NamedTuple):
-    """The surroundings of a command: the program's name, a loader of connectors, the environment, the user's store."""
+    """The surroundings of a command: the program's name, a loader of connectors, and the environment."""
 
     prog: str
     load: Load
@@ -43,31 +43,31 @@ class Context(NamedTuple):
     example: str  # the key of an action with some options
 
     def setting(self, name: str) -> str | None:
-        """The value of the environment variable for a name; None if it is not set or empty."""
+        """Return the value of a setting's environment variable; None if it is unset or empty."""
         return self.environment.get(self.variable(name)) or None
 
     def variable(self, name: str) -> str:
-        """The environment variable for a name: `ACME_BASE_URL` for `base_url`."""
+        """Return the environment variable of a setting: `ACME_BASE_URL` for `base_url`."""
         return f"{self.load(None).key.upper().replace('-', '_')}_{name.upper()}"
 
     def base_url(self, chosen: Namespace) -> str | None:
-        """The base URL of the vendor's API from the option or the environment; None for the usual one."""
+        """Return the base URL of the vendor's API from the option or the environment; None for the default."""
         return chosen.base_url or self.setting("base_url")
 
     @property
     def app(self) -> str:
-        """The name of the folder that holds the user's own store."""
+        """The name of the folder with the user's own store."""
         return f"{self.load(None).key}-connector"
 
     def vault(self, url: str | None = None) -> Sealed:
-        """Open the store at `url`, the one that the environment names, or the user's own."""
+        """Open the store at `url`, or the one in the environment, or the user's own."""
         from ..stores.databases import open_vault
 
         return open_vault(self.app, url or self.setting("store"), self.setting("connector_key"))
 
     @contextmanager
     def connections(self) -> Iterator[tuple[Connections, Sealed]]:
-        """Yield the stored connections and their store, and close it at the end."""
+        """Yield the stored connections and their store, and close the store at the end."""
         from ..connections.connections import Connections
 
         with closing(self.vault()) as store:
@@ -75,7 +75,7 @@ class Context(NamedTuple):
 
     @contextmanager
     def existing_store(self) -> Iterator[Sealed | None]:
-        """Yield the store and close it at the end; yield None, and create nothing, if there is no store yet."""
+        """Yield the store, or None if there is none yet; create nothing, and close the store at the end."""
         from ..stores.databases import data_directory
 
         if self.setting("store") is None and not (data_directory(self.app) / "store.db").exists():
@@ -86,7 +86,7 @@ class Context(NamedTuple):
 
     @contextmanager
     def access(self, name: str | None) -> Iterator[dict[str, Any]]:
-        """Yield a client's `token` from the environment, or its `connection`; raises `AuthError` without either."""
+        """Yield a client's `token` from the environment, or its `connection`. Raises `AuthError` without either."""
         from ..connections.connections import Connections
 
         token = None if name else self.setting("access_token")
@@ -102,7 +102,7 @@ class Context(NamedTuple):
 
     @contextmanager
     def client(self, chosen: Namespace, **terms: Any) -> Iterator[Client]:
-        """Yield a client for the connection and the base URL that the options chose."""
+        """Yield a client for the connection and the base URL in the options."""
         from ..client import Client
 
         terms["base_url"] = self.base_url(chosen)
@@ -113,14 +113,13 @@ class Context(NamedTuple):
 
 
 def wrong(subject: str, where: str, what: str) -> InputError:
-    """The error about one option or argument of a command."""
     return InputError.of(subject, [Problem(where, what)])
 
 
 def put(text: str, *, once: bool = False) -> None:
-    """Write lines of a result to stdout at once. All commands print their results by this function.
+    """Write text and a line break to stdout, and flush. All commands print their results with this function.
 
-    A result that can be had only `once`, as of a create, goes to stderr if stdout fails. Raises `OutputError`.
+    If stdout fails, a result that exists only `once`, such as that of a create, goes to stderr. Raises `OutputError`.
     """
     out = sys.stdout
     try:
@@ -129,19 +128,19 @@ def put(text: str, *, once: bool = False) -> None:
         out.write(f"{escape(text, out.encoding or 'utf-8')}\n")
         out.flush()
     except (OSError, ValueError) as error:  # ValueError: stdout was closed
-        with suppress(OSError, ValueError, AttributeError):  # else Python writes again at exit, and complains
+        with suppress(OSError, ValueError, AttributeError):  # otherwise, Python writes again at exit, and complains
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if isinstance(error, BrokenPipeError) and not once:
             raise OutputError from None
         fail_output(error, "Standard output", text, once=once)
-    except KeyboardInterrupt:  # while a slow reader blocked the write
+    except KeyboardInterrupt:  # interrupted while a slow reader blocked the write
         if once:
             say(text)
         raise
 
 
 def fail_output(error: Exception, where: str, text: str, *, once: bool) -> NoReturn:
-    """Raise `OutputError` for a result that `where` did not accept; if it can be had only `once`, show it first."""
+    """Raise `OutputError` for a result that `where` did not accept; show it first if it exists only `once`."""
     if once:
         say(text)
     advice = "the result is above; do not run it again" if once else "correct that and run it again"
@@ -149,30 +148,26 @@ def fail_output(error: Exception, where: str, text: str, *, once: bool) -> NoRet
 
 
 def say(text: str) -> None:
-    """Write a line that is not part of the result to stderr."""
+    """Write a line to stderr that is not part of the result."""
     draw(f"{escape(text, getattr(sys.stderr, 'encoding', None) or 'utf-8')}\n")
 
 
 def draw(text: str) -> None:
-    """Write text to stderr unchanged, control sequences too; do nothing if stderr is closed."""
+    """Write text to stderr unchanged, including control sequences; do nothing if stderr is closed."""
     with suppress(OSError, ValueError, AttributeError):
         sys.stderr.write(text)
         sys.stderr.flush()
 
 
 def is_watched() -> bool:
-    """True if stderr is a terminal, where a line can be redrawn."""
     return sys.stderr is not None and sys.stderr.isatty()
 
 
 def escape(text: str, encoding: str) -> str:
-    """Text that is safe to print: characters that control a terminal are escaped as in JSON.
-
-    If the encoding lacks a character, all but ASCII is escaped. So JSON stays the same data in any encoding.
-    """
+    """Return text with terminal controls escaped as in JSON, and all non-ASCII text if the encoding lacks any of it."""
     harmless = CONTROL.sub(_escaped, text)
     try:
-        fits = harmless.encode(encoding).decode(encoding) == harmless  # Shift JIS writes a yen sign as a backslash
+        fits = harmless.encode(encoding).decode(encoding) == harmless  # Shift JIS encodes a yen sign as a backslash
     except UnicodeError:
         fits = False
     return harmless if fits else NON_ASCII.sub(_escaped, harmless)
@@ -183,7 +178,7 @@ def _escaped(match: re.Match[str]) -> str:
 
 
 def as_json(data: Any) -> str:
-    """Data as indented JSON; on one line if it is nested too deeply for that."""
+    """Return data as indented JSON, or on one line if it is nested too deeply for that."""
     try:
         return json.dumps(data, ensure_ascii=False, indent=2)
     except RecursionError:
@@ -191,12 +186,11 @@ def as_json(data: Any) -> str:
 
 
 def print_json(data: Any) -> None:
-    """Print data as JSON."""
     put(as_json(data))
 
 
 def print_table(rows: Collection[Sequence[str]], indent: str = "") -> None:
-    """Print rows of text, each column as wide as its widest text."""
+    """Print rows of text in columns as wide as their widest text."""
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     cells = [[escape(text, encoding).replace("\n", " ") for text in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
@@ -206,7 +200,7 @@ def print_table(rows: Collection[Sequence[str]], indent: str = "") -> None:
 
 
 def listening_socket(host: str, port: int) -> socket.socket:
-    """Open a port and return its socket; 0 takes a free port. Raises `InputError` if it cannot be opened."""
+    """Open a port, 0 for a free one, and return its socket. Raises `InputError` if that fails."""
     import socket
 
     try:
@@ -215,5 +209,5 @@ def listening_socket(host: str, port: int) -> socket.socket:
     except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(f"Port {port} of {host} cannot be opened: {reason}.", hint="Choose another --port.") from None
-    server.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else each body of a reused connection takes 40 ms
+    server.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # otherwise, reused connections wait 40 ms for a body
     return server

@@ -22,7 +22,7 @@ from ..language.schema_faults import nearest
 from ..model import ActionSpec, Input, InputTable
 from .context import Context, put, wrong
 
-LONGEST = 300  # characters of an error of argparse, which may quote a whole argument
+LONGEST = 300  # characters of an argparse error, which may quote a whole argument
 COMMON: dict[str, dict[str, Any]] = {
     "--inputs": {"metavar": "FILE", "help": "inputs from a JSON file (-: stdin); command-line options take precedence"},
     "--base-url": {"metavar": "URL", "help": "the base URL of the vendor's API, if it is not the default"},
@@ -31,13 +31,12 @@ COMMON: dict[str, dict[str, Any]] = {
 
 
 def add_common(parser: argparse._ActionsContainer, *names: str) -> None:
-    """Add options that several commands share."""
     for name in names:
         parser.add_argument(name, **COMMON[name])
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose help goes through `put`, and whose errors are `InputError`s."""
+    """A parser that prints help with `put` and raises `InputError`s."""
 
     def __init__(self, prog: str, **terms: Any) -> None:
         super().__init__(prog=prog, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **terms)
@@ -51,17 +50,17 @@ class Parser(argparse.ArgumentParser):
 
 
 def purpose(docstring: str | None) -> str:
-    """The description of a command, from its docstring."""
+    """Return the description of a command from its docstring."""
     return cleandoc(docstring or "(python -OO removes this description; run it without -OO)")
 
 
 def parser(context: Context, name: str, docstring: str | None, example: str) -> Parser:
-    """The parser of a command, with its purpose and an example in the help."""
+    """Return the parser of a command; its help shows the purpose and an example."""
     return Parser(f"{context.prog} {name}", description=purpose(docstring), epilog=f"example: {context.prog} {example}")
 
 
 def parser_of(prog: str, spec: InputTable) -> tuple[Parser, argparse._ActionsContainer]:
-    """A parser with one option for each input, and the group for a command's own options."""
+    """Return a parser with one option for each input, and the group for a command's own options."""
     rows = [row for row in spec.inputs.values() if row.type != "connection"]
     needed = [f"{option(row)} {shlex.quote(_sample(row))}" for row in rows if row.is_always_needed]
     epilog = " ".join([f"example: {prog}", *needed])
@@ -79,9 +78,9 @@ def parser_of(prog: str, spec: InputTable) -> tuple[Parser, argparse._ActionsCon
 def parse(
     parser: Parser, spec: InputTable, arguments: list[str], bind: Callable[..., object] = lambda *_: None
 ) -> tuple[dict[str, Any], argparse.Namespace]:
-    """The inputs, and the other options; options take precedence over `--inputs`.
+    """Return the inputs and the other options; options take precedence over `--inputs`.
 
-    Raises `InputError` with every problem of the options. Then `bind` adds the problems of the inputs.
+    Raises `InputError` with every problem of the options, and with those of the inputs that `bind` finds.
     """
     dashed = [re.sub("^--[^=]*", lambda name: name[0].replace("_", "-"), argument) for argument in arguments]
     chosen, rest = parser.parse_known_args(dashed)
@@ -91,7 +90,7 @@ def parse(
     problems = [Problem(name, f"is not an option of {spec.key}.{nearest(name, names)}") for name in unknown]
     for before, word in pairwise(["", *rest]):
         if not word.startswith("--") and ("=" in before or not before.startswith("--")):  # no unknown option's value
-            problems.append(Problem(word, "belongs to no option; a value follows its option"))
+            problems.append(Problem(word, "belongs to no option; write a value after its option"))
     inputs = read_file(parser.prog, chosen.inputs) if getattr(chosen, "inputs", None) else {}
     if not isinstance(inputs, dict):
         raise wrong(parser.prog, chosen.inputs, 'must hold a JSON object such as {"topic": "Weekly"}')
@@ -113,7 +112,7 @@ def parse(
 
 
 def read_file(subject: str, path: str, parse: Callable[[str], Any] = json.loads, what: str = "not JSON") -> Any:
-    """The content of a file, or of stdin for `-`. Raises `InputError` if it cannot be read or `parse` fails."""
+    """Return the content of a file, or of stdin for `-`. Raises `InputError` if it cannot be read or parsed."""
     try:
         return parse(sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8"))
     except OSError as error:
@@ -123,7 +122,7 @@ def read_file(subject: str, path: str, parse: Callable[[str], Any] = json.loads,
 
 
 def _with_files(row: Input | None, value: Any) -> Any:
-    """A value of a file input, with `{"path": …}` replaced by the file itself."""
+    """Return a value of a file input with `{"path": …}` replaced by the file itself."""
     if row is None or row.type != "file" or not isinstance(value, dict):
         return value
     if set(value) == {"path"}:
@@ -141,7 +140,7 @@ def _file(row: Input, path: str) -> Mapping[str, str]:
 
 
 def _value(row: Input, texts: Any) -> Any:
-    """The value of an option; a collection has a list of strings, one for each occurrence of the option."""
+    """Return the value of an option. An option for a collection can be repeated, so it has a list of strings."""
     if not row.collection:
         return texts
     if row.collection == "list":
@@ -168,7 +167,7 @@ def _metavar(row: Input) -> str:
 
 
 def _sample(row: Input) -> str:
-    """The value of an input in an example: its own example, its first choice, or its metavar."""
+    """Return an input's value for examples: its own example, its first choice, or its metavar."""
     first = row.choices[0].value if row.choices else _metavar(row)
     return _plain(first if row.example is None else row.example)
 
@@ -182,7 +181,7 @@ def _help(row: Input) -> str:
 
 
 def _choices(row: Input) -> list[str]:
-    """The choices for a person: each value with its label, or the values alone if no label says more."""
+    """Return the choices as people read them: values with labels, or bare values if no label adds anything."""
     same = all(str(choice.value) == choice.label for choice in row.choices)
     return [str(choice.value) if same else f"{choice.value} {choice.label}" for choice in row.choices]
 
@@ -202,7 +201,7 @@ PLURALS |= {"datetime": "dates and times", "json": "JSON values", "any": "values
 
 
 def input_table(spec: ActionSpec, width: int = 100) -> Iterator[str]:
-    """The lines about an action and its inputs: label, option, type, requirement, help."""
+    """Yield the lines about an action and its inputs: label, option, type, requirement, help."""
     yield f"{spec.label} ({spec.key})"
     yield f"  {spec.description}"
     facts = [f"{spec.method} {spec.path}" if spec.method else "any request", f"effect: {spec.effect or 'by method'}"]
@@ -228,7 +227,7 @@ def input_table(spec: ActionSpec, width: int = 100) -> Iterator[str]:
 
 
 def output_table(spec: ActionSpec) -> Iterator[str]:
-    """The lines about the result of an action, one for each field: path, type, `secret` if it is one, description."""
+    """Yield the lines about an action's result, one per field: path, type, `secret` if it is one, description."""
     schema = spec.output.get("schema", {}) if spec.output else {}
     fields = {path: field for path, field in secrets.fields(schema) if path and field.get("type") != "object"}
     undeclared = schema.get("description", "the vendor's answer; its fields are not declared")
@@ -266,7 +265,7 @@ def _input(row: Input, spec: ActionSpec, width: int) -> Iterator[str]:
 
 
 def limits_of(row: Input) -> str:
-    """The limits of a value as a sentence, or an empty string."""
+    """Return the limits of a value as a sentence; empty if it has none."""
     schema = row.schema
     if row.type in ("integer", "number") and ("minimum" in schema or "maximum" in schema):
         return f"From {schema.get('minimum', 'any')} to {schema.get('maximum', 'any')}."
@@ -286,11 +285,10 @@ def _wrapped(text: str, indent: int, width: int) -> list[str]:
 
 
 def option(row: Input) -> str:
-    """The name of an input's option."""
     return f"--{row.key.replace('_', '-')}"
 
 
 def kind_of(row: Input) -> str:
-    """The type of an input for a person: `list of strings`."""
+    """Return the type of an input as people read it: `list of strings`."""
     kind = KINDS.get(row.type, row.type)
     return f"{row.collection} of {PLURALS.get(row.type, f'{kind}s')}" if row.collection else kind

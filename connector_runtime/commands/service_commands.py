@@ -52,7 +52,7 @@ SETTINGS: dict[str, tuple[Callable[[str], Any], str, str]] = {  # options of `se
 
 @dataclass(frozen=True, kw_only=True)
 class AppFactory:
-    """Makes the app in each worker. Workers receive it through a pipe: process arguments would show its secrets."""
+    """Makes the app in each worker. Workers get it through a pipe, as process arguments would show its secrets."""
 
     make: Callable[..., Any]  # (connector, store=, **options) -> app
     load: Callable[[str | None], Connector]
@@ -70,10 +70,7 @@ class AppFactory:
 def listening(
     context: Context, name: str, host: str, port: int, store: str | None, *, without_keys: bool = False
 ) -> Iterator[tuple[socket, str, bool]]:
-    """Yield an open port, its URL, and True if no API key is required: the store never had one, or `without_keys`.
-
-    Raises `InputError` if another machine could reach a port that requires no key.
-    """
+    """Yield a port, its URL, and whether it needs no API key. Raises `InputError` if others can reach such a port."""
     missing = [module for module in NEEDS if find_spec(module) is None]
     if missing:
         hint = f"Install them: pip install {' '.join(NEEDS).replace('_', '-')}"
@@ -92,12 +89,12 @@ def listening(
 def serve_app(
     context: Context, port: socket, make: Any, store: str | None, says: str, workers: int = 1, **options: Any
 ) -> None:
-    """Serve the app that `make` makes of a store and options until interrupted; `says` is printed before."""
+    """Print `says`, then serve the app that `make` returns for a store and options, until interrupted."""
     from ..service.serving import serve as serve_at
 
     keys = context.setting("connector_key")
     factory = AppFactory(make=make, load=context.load, store=store, keys=keys, options=options)
-    factory()  # so that errors appear here and not in a worker
+    factory()  # errors should appear here, not in a worker
     say(says)
     serve_at(factory, options["settings"].timeout, port, workers)
 
@@ -105,7 +102,7 @@ def serve_app(
 def serve(context: Context, arguments: list[str]) -> None:
     """Serve the connector over HTTP: catalogue, runs, connections and webhooks.
 
-    On this machine no API key is required until the first key is created. Other machines always need one.
+    On this machine, no API key is required until the first one is created. Other machines always need one.
     """
     command = parser(context, "serve", serve.__doc__, f"serve --port {PORT}")
     command.add_argument("--host", default="127.0.0.1", metavar="TEXT", help="the address (default: 127.0.0.1)")
@@ -127,7 +124,7 @@ def serve(context: Context, arguments: list[str]) -> None:
     if chosen.workers < 1:
         raise wrong("serve", "--workers", "must be at least 1")
     if chosen.workers > 1 and (store or "").startswith("memory:"):
-        what = "is the memory of one process, which workers cannot share; use sqlite:/// or postgresql://"
+        what = "is in the memory of one process, which workers cannot share; use sqlite:/// or postgresql://"
         raise wrong("serve", "--store", what)
     connector = context.load(None)
     inputs = [row.key for kind in connector.connections.values() for row in kind.inputs]
@@ -152,8 +149,8 @@ def serve(context: Context, arguments: list[str]) -> None:
         says = f"Serving at {url}; press Ctrl-C to stop. The API is described at {url}/openapi.json.\n"
         says += f"{hint}: curl {key}{url}/v1/tenant"
         if is_open and chosen.public_url and not is_loopback(urlsplit(chosen.public_url).hostname):
-            says += f"\nUnder {chosen.public_url} it answers only webhooks and returning sign-ins. "
-            says += f"To open the rest, create a key ({context.prog} api-key create) and start it again."
+            says += f"\nAt {chosen.public_url} it serves only webhooks and returning sign-ins. "
+            says += f"To serve the rest there, create a key ({context.prog} api-key create) and restart it."
         terms: dict[str, Any] = {"webhook_secrets": {key: secret for key, secret in secrets.items() if secret}}
         if is_open:
             key_part("--tenant", chosen.tenant)
@@ -214,10 +211,10 @@ def mcp(context: Context, arguments: list[str]) -> None:
     command.add_argument("--port", type=int, metavar="N", help=f"with --http: the port (default: {MCP_PORT})")
     chosen = command.parse_args(arguments)
     if not chosen.http and (chosen.host is not None or chosen.port is not None):
-        raise wrong("mcp", "--host" if chosen.host is not None else "--port", "is for HTTP; add --http")
+        raise wrong("mcp", "--host" if chosen.host is not None else "--port", "applies only to HTTP; add --http")
     if not 0 < chosen.timeout <= LONGEST_WAIT:
         raise wrong("mcp", "--timeout", f"must be more than 0 and at most {LONGEST_WAIT:,}")
-    if find_spec("mcp_types") is None:  # which comes with version 2
+    if find_spec("mcp_types") is None:  # comes with mcp 2
         raise InputError("mcp needs the package mcp, version 2.", hint="Install it: pip install 'mcp>=2.3'")
     if chosen.store is not None:
         context = context._replace(environment={**context.environment, context.variable("store"): chosen.store})
@@ -238,7 +235,7 @@ def mcp(context: Context, arguments: list[str]) -> None:
         return
     with ExitStack() as stack:
         stack.callback(signal.signal, signal.SIGINT, signal.getsignal(signal.SIGINT))
-        signal.signal(signal.SIGINT, signal.SIG_DFL)  # Python's handler could not wake the thread that reads stdin
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # Python's handler cannot wake the thread that reads stdin
         asyncio.run(_speak(context, chosen, tool_filter, stack))
 
 
@@ -258,7 +255,7 @@ async def _speak(context: Context, chosen: Namespace, tool_filter: ToolFilter, s
 
     @asynccontextmanager
     async def lend(request: Any) -> AsyncIterator[AsyncClient]:
-        """Yield the one client, opened at the first call so that tools can be listed without a connection."""
+        """Yield the one client, opened on the first call, because listing the tools needs no connection."""
         if not clients:
             access = stack.enter_context(context.access(chosen.connection))
             if isinstance(access.get("connection"), StoredConnection):
@@ -268,7 +265,7 @@ async def _speak(context: Context, chosen: Namespace, tool_filter: ToolFilter, s
 
     server = tools.server(context.load(None), tool_filter, lend, chosen.timeout)
     if sys.stdin.isatty():
-        say("This command speaks to a program: enter it in the settings of your client. Press Ctrl-D to stop.")
+        say("This command talks to an MCP client: add it to the client's settings. Press Ctrl-D to stop.")
     try:
         await tools.speak(server)
     finally:

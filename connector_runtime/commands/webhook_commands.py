@@ -93,7 +93,7 @@ def _fields(schema: Mapping[str, Any], shared: Mapping[str, Any], prefix: str = 
 def listen(context: Context, arguments: list[str]) -> None:
     """Receive webhooks on this machine and print each as JSON.
 
-    Events are not stored. The stored connection of a user who removes the app ends.
+    Events are not stored. If a user removes the app, the stored connection ends.
     """
     command = parser(context, "listen", listen.__doc__, "listen --filter event='meeting.*'")
     trigger = _trigger(context)
@@ -136,7 +136,7 @@ def listen(context: Context, arguments: list[str]) -> None:
 
 
 def send_event(context: Context, arguments: list[str]) -> None:
-    """Sign a sample event and post it, to try a flow without waiting for a real event."""
+    """Sign a sample event and post it, to try out a flow without waiting for a real event."""
     example = "send-event meeting.started --to http://127.0.0.1:8200/ --set payload.object.topic=Retro"
     command = parser(context, "send-event", send_event.__doc__, example)
     command.add_argument("name", metavar="NAME", help=f"an event from `{context.prog} events`, or the challenge")
@@ -161,9 +161,9 @@ def send_event(context: Context, arguments: list[str]) -> None:
     status, answer = _post(chosen.to, body, headers)
     if not 200 <= status < 300:
         text = answer.decode("utf-8", "replace")[:300]
-        raise ApiError(f"{chosen.to} answered {status}: {text or '(no text)'}", status=status)
+        raise ApiError(f"{chosen.to} responded with {status}: {text or '(no text)'}", status=status)
     if expected is not None and _as_json(answer) != expected:
-        raise ApiError("The answer to the challenge is not the digest of the secret.", status=status)
+        raise ApiError("The response to the challenge is not the digest of the secret.", status=status)
     put(json.dumps({"status": status, "answer": _as_json(answer)}, ensure_ascii=False), once=True)
 
 
@@ -189,7 +189,6 @@ def _as_json(text: bytes) -> Any:
 
 
 def _post(url: str, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
-    """Post once, without following redirects."""
     parts = hosts.parts(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise wrong("send-event", "--to", f"{url!r} must be a URL such as http://127.0.0.1:8200/")
@@ -207,14 +206,14 @@ def _post(url: str, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
 
 
 def inbox(context: Context, arguments: list[str]) -> None:
-    """List the events of a receiver's store that wait or were put aside, as lines of JSON."""
+    """List the events in a receiver's store that are waiting or were put aside, as lines of JSON."""
     from ..stores.databases import open_store
     from ..triggers.inbox import Inbox
     from ..triggers.receiver import STORE
 
     command = parser(context, "inbox", inbox.__doc__, "inbox --replay all")
     command.add_argument("--store", metavar="URL", default=STORE, help=f"the receiver's store (default: {STORE})")
-    command.add_argument("--replay", metavar="EVENT_ID", help="deliver an event again; `all`: each event put aside")
+    command.add_argument("--replay", metavar="EVENT_ID", help="deliver an event again; `all` for every event put aside")
     chosen = command.parse_args(arguments)
     trigger = _trigger(context)
     queue = Inbox(open_store(chosen.store), trigger.key)
@@ -246,7 +245,7 @@ def _event(trigger: Trigger, name: str) -> Event:
 
 
 def secrets_of(context: Context, trigger: Trigger) -> dict[str, list[str]]:
-    """The secrets of a trigger by client id, from the environment; empty if it has none.
+    """Return the secrets of a trigger by client id, from the environment; empty if there are none.
 
     They are separated by blanks or commas, each as SECRET or CLIENT_ID=SECRET. A bare secret belongs to the app whose
     client id is in the environment; its key is "" if there is none.
@@ -257,7 +256,7 @@ def secrets_of(context: Context, trigger: Trigger) -> dict[str, list[str]]:
     own = next(filter(None, client_ids), "")
     for text in (context.setting(trigger.secret_input) or "").replace(",", " ").split():
         app, _, secret = text.partition("=")
-        if not secret.strip("="):  # the padding of base64 makes no pair
+        if not secret.strip("="):  # = at the end is base64 padding, not a pair
             app, secret = own, text
         secrets.setdefault(app, []).append(secret)
     return secrets

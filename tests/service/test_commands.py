@@ -141,8 +141,8 @@ def test_a_service_with_a_key_says_how_to_try_it(serving: Serving, run: Run) -> 
 def test_a_public_address_without_a_key_says_what_it_is_for(serving: Serving) -> None:
     code, err, _ = serving("serve", "--public-url", "https://connector.example", ask=lambda url: [])
     assert code == 130
-    under = "Under https://connector.example it answers only webhooks and returning sign-ins. "
-    assert f"{under}To open the rest, create a key (zoom-connector api-key create) and start it again.\n" in err
+    under = "At https://connector.example it serves only webhooks and returning sign-ins. "
+    assert f"{under}To serve the rest there, create a key (zoom-connector api-key create) and restart it.\n" in err
     _, err, _ = serving("serve", "--public-url", "http://localhost:1", ask=lambda url: [])
     assert "Under " not in err
 
@@ -197,7 +197,7 @@ def test_tools_are_served_to_a_program(zoom: Sandbox, run: Run, monkeypatch: pyt
             wrong(
                 "serve",
                 "--store",
-                "is the memory of one process, which workers cannot share; use sqlite:/// or postgresql://",
+                "is in the memory of one process, which workers cannot share; use sqlite:/// or postgresql://",
             ),
         ),
         (
@@ -218,8 +218,8 @@ def test_tools_are_served_to_a_program(zoom: Sandbox, run: Run, monkeypatch: pyt
                 "Create a key first: zoom-connector api-key create --tenant NAME\n",
             ),
         ),
-        (("mcp", "--host", "x"), wrong("mcp", "--host", "is for HTTP; add --http")),
-        (("mcp", "--port", "1"), wrong("mcp", "--port", "is for HTTP; add --http")),
+        (("mcp", "--host", "x"), wrong("mcp", "--host", "applies only to HTTP; add --http")),
+        (("mcp", "--port", "1"), wrong("mcp", "--port", "applies only to HTTP; add --http")),
         (("mcp", "--timeout", "0"), wrong("mcp", "--timeout", "must be more than 0 and at most 31,536,000")),
         (("mcp", "--timeout", "31536001"), wrong("mcp", "--timeout", "must be more than 0 and at most 31,536,000")),
     ],

@@ -159,14 +159,14 @@ def test_the_command_stays_closed_after_the_last_key_is_revoked(command: Any) ->
     with httpx.Client(base_url=closed.url, trust_env=False) as ask:
         assert ask.get("/v1/tenant").status_code == 401
         assert ask.get("/v1/tenant", headers={"X-API-Key": key}).status_code == 401
-    assert "Under https" not in closed.err.read_text()
+    assert "At https" not in closed.err.read_text()
     closed.stop()
     opened = command("--open", "--public-url", PUBLIC)
     with httpx.Client(base_url=opened.url, trust_env=False) as ask:
         assert ask.get("/v1/tenant").json()["tenant"] == "default"
         assert ask.get("/v1/tenant", headers=NAMED).status_code == 421
     said = opened.err.read_text()
-    assert f"Under {PUBLIC} it answers only webhooks and returning sign-ins." in said
+    assert f"At {PUBLIC} it serves only webhooks and returning sign-ins." in said
     assert "No API key is required on this machine." in said and "api-key create" in said
     refused = run(command.environment, "serve", "--open", "--host", "0.0.0.0", "--port", "0")
     assert refused.returncode == 2 and "--open is only for this machine" in refused.stderr
