@@ -1,7 +1,5 @@
 """A runtime for connectors declared in YAML. It knows no vendor.
 
-In short:
-
     from connector_runtime import load
     load("some/folder").actions["create-thing"].preview({"name": "x"})
 
@@ -43,14 +41,11 @@ HOMES = {  # the modules that define the public names; `make docs` writes `__ini
     ),
 }
 _HOME = {name: home for home, names in HOMES.items() for name in names.split()}
-__all__ = [name for name in _HOME if name != "service_app"]  # needs packages of the extra `service`
+__all__ = [name for name in _HOME if name != "service_app"]  # needs the extra `service`
 
 
 def public(name: str, package: str) -> Any:
-    """Import a public name of a package when it is first used: a command that lists actions needs no HTTP.
-
-    Raises `AttributeError` for other names, and `ImportError` if an extra is not installed.
-    """
+    """Import a public name on first use. Raises `AttributeError` if unknown, `ImportError` if an extra is missing."""
     home = _HOME.get(name)
     if home is None:
         raise AttributeError(f"module {package!r} has no attribute {name!r}")

@@ -1,13 +1,13 @@
 """The errors that callers can meet, sorted by what the reader should do. Pure.
 
-A class defines all that its kind of error means: a name of one word, the exit code of a command, the HTTP status of the
-service, a title and the remedy. A new kind is a new class, and a line below.
+Each class defines its `kind`, the exit code of commands, the HTTP status of the service, a title and the remedy. To add
+a kind, add a class and a line here:
 
 ConnectorError
 ├── DefinitionError     fix the YAML
 ├── InputError          fix the inputs; raised before anything is sent
 ├── AuthError           reconnect
-│   └── MissingScope    add the scope it names, then reconnect
+│   └── MissingScope    add the scope that it names, then reconnect
 ├── ApiError            the vendor rejected the request
 │   ├── ValidationFailed
 │   ├── NotFound
@@ -15,7 +15,7 @@ ConnectorError
 │   ├── PlanRequired    the account lacks a plan or a licence
 │   ├── RateLimited     wait until `retry_at`
 │   └── QuotaReached    wait until `retry_at`, which may be hours away
-├── TransportError      no readable answer; `may_have_been_done` says whether a change may have happened
+├── TransportError      no readable response; `may_have_been_done` if a change may have happened
 ├── InternalError       a fault of the connector itself; `__cause__` is the original exception
 ├── StoreError          the store of connections and events is locked, full, damaged or sealed with another key
 ├── SignatureError      a webhook that the vendor did not sign
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 
-MOST = 100  # problems that an error lists; more of them usually have one cause
-LONGEST = 500  # characters of a problem's place, and a quarter of its text: both may quote what a stranger sent
+MOST = 100  # problems that an error lists; more of them usually share one cause
+LONGEST = 500  # characters of a problem's place; its text may have four times as many. Both may quote strangers
 CHECK = Sentence("The change may have been made. Check in {vendor} before you send it again.")
 ERRORS: list[type[ConnectorError]] = []  # every kind, in the order of the tree
 
@@ -52,19 +52,19 @@ class Problem(Struct):
         return f"{self.where}: {self.what}"
 
     def to_dict(self) -> dict[str, str]:
-        """The problem as JSON data: `{"where", "what"}`."""
+        """Return the problem as JSON data: `{"where", "what"}`."""
         return {"where": self.where, "what": self.what}
 
 
 def said(problems: Iterable[Problem], book: Phrasebook) -> tuple[Problem, ...]:
-    """The problems in the language of a connector."""
+    """Translate problems into the language of a connector."""
     return tuple(problem.replace(what=book.say(problem.what)) for problem in problems)
 
 
 class ConnectorError(Exception):
-    """The base of all errors. `kind` names the class in one word; `retriable`: the same call may succeed later.
+    """The base of all errors. `kind` names the class in one word; if `retriable`, the same call may succeed later.
 
-    `message` says what is wrong, `hint` is the remedy (None if there is none), `problems` a tuple of `Problem`s.
+    `message` is what is wrong, `hint` the remedy (or None), `problems` a tuple of `Problem`s.
     """
 
     kind: str = "error"
@@ -75,7 +75,7 @@ class ConnectorError(Exception):
     retriable: bool = False
 
     def __init_subclass__(cls, **attributes: str | int) -> None:
-        """Set the attributes that a class statement gives as keywords: `kind`, `exit_code`, `http_status`."""
+        """Set the attributes given as keywords of the class: `kind`, `exit_code`, `http_status`."""
         for name, value in attributes.items():
             setattr(cls, name, value)
         if "kind" in attributes:
@@ -93,7 +93,7 @@ class ConnectorError(Exception):
         return "\n".join([first, *(f"  {problem}" for problem in self.problems if problem.what != self.message)])
 
     def with_message(self, message: str, *, hint: str | None = None, problems: Iterable[Problem] = ()) -> Self:
-        """Return a copy with another message, hint and problems, and all other facts of the error."""
+        """Return a copy with another message, hint and problems, and otherwise the same facts."""
         error = copy(self)
         error.message, error.hint, error.problems, error.args = message, hint, tuple(problems), (message,)
         return error
@@ -105,34 +105,34 @@ class ConnectorError(Exception):
         self.args = (self.message,)
 
     def to_dict(self) -> dict[str, Any]:
-        """The error as JSON data, as platforms and the command line show it."""
+        """Return the error as JSON data, as platforms and the command line show it."""
         texts = {"kind": self.kind, "message": self.message, "hint": self.hint}
         problems = [problem.to_dict() for problem in self.problems]
         return {**texts, "problems": problems, "retriable": self.retriable}
 
 
 class DefinitionError(ConnectorError, kind="definition"):
-    """A definition file is wrong; `problems` names each fault with file and line."""
+    """A definition file is wrong; `problems` lists each fault with file and line."""
 
     title = Sentence("A definition file has faults")
     remedy = Sentence("Correct the definition; `problems` names file and line.")
 
     @classmethod
     def of(cls, problems: Iterable[Problem]) -> DefinitionError:
-        """One error with all these problems."""
+        """Return one error with all these problems."""
         every = tuple(problems)
         return cls("The definition is not usable:" if len(every) == 1 else f"{len(every)} faults:", problems=every)
 
 
 class InputError(ConnectorError, kind="input", http_status=422):
-    """The inputs are wrong; `problems` names all of them. Nothing was sent."""
+    """The inputs are wrong; `problems` lists the faults. Nothing was sent."""
 
     title = Sentence("Some inputs are not valid")
     remedy = Sentence("Correct the fields in `problems`; nothing was sent.")
 
     @classmethod
     def of(cls, subject: str, problems: Iterable[Problem], *, is_all: bool = True) -> InputError:
-        """One error that lists the first `MOST` of these problems; unless `is_all`, there may be more than these."""
+        """Return an error with the first `MOST` of these problems; unless `is_all`, there may be others."""
         every = tuple(problems)
         count = len(every)
         total = Sentence("One problem") if count == 1 else Sentence("{count} problems", count=count)
@@ -148,11 +148,11 @@ class InputError(ConnectorError, kind="input", http_status=422):
 
 
 class RequestError(ConnectorError):
-    """The base of errors of a request: the vendor's `status`, `code` and `tracking_id`, None where it gave none.
+    """The base of errors of a request, with the vendor's `status`, `code` and `tracking_id`, None if it gave none.
 
-    `retry_at` is a `datetime` in UTC or None; `may_have_been_done` means that the change may have been made. In the
-    middle of a list, `items_read` counts the items before the error, `cursor` continues the list (None: start it
-    again), and `partial` is the `Result` so far, if `run` collected one.
+    `retry_at` is a `datetime` in UTC or None; `may_have_been_done` means that the change may have been made. If a list
+    failed midway, `items_read` counts the items before the error, `cursor` continues the list (None: start again), and
+    `partial` is the `Result` so far, if `run` collected one.
     """
 
     exit_code = 4
@@ -179,7 +179,7 @@ class RequestError(ConnectorError):
 
     @property
     def answered(self) -> dict[str, Any]:
-        """The vendor's answer as keyword arguments, for another error about it: `AuthError("…", **error.answered)`."""
+        """The facts of the vendor's answer, for another error about it: `AuthError("…", **error.answered)`."""
         return {"status": self.status, "code": self.code, "tracking_id": self.tracking_id}
 
     def to_dict(self) -> dict[str, Any]:
@@ -238,39 +238,39 @@ class PlanRequired(ApiError, kind="plan", http_status=403):
 
 
 class RateLimited(ApiError, kind="rate_limit", exit_code=5, http_status=429):
-    """Too many requests in a short time; `retry_at` says when to try again, if the vendor does."""
+    """Too many requests in a short time; `retry_at` is when to try again, if the vendor reports it."""
 
     title = Sentence("Too many requests to {vendor}")
     remedy = Sentence("Wait until `retry_at`.")
 
 
 class QuotaReached(ApiError, kind="quota", exit_code=5, http_status=429):
-    """A limit for a longer time is reached, often until midnight UTC; `retry_at` says when it ends, if known."""
+    """A limit for a longer time is reached, often until midnight UTC; `retry_at` is when it ends, if known."""
 
     title = Sentence("{vendor}'s limit is reached")
     remedy = Sentence("Wait until `retry_at`, which may be hours away.")
 
 
 class TransportError(RequestError, kind="transport", exit_code=6, http_status=502):
-    """No readable answer: a network failure, a time-out, or an answer that the API does not document."""
+    """No readable response: a network failure, a time-out, or a response that the API does not document."""
 
-    title = Sentence("No readable answer from {vendor}")
+    title = Sentence("No readable response from {vendor}")
     remedy = Sentence("Retry if `retriable`; if not, first check whether the change was made.")
 
 
 class InternalError(RequestError, kind="internal", exit_code=7, http_status=500):
-    """An unexpected error: a fault of the connector, or of a function passed to it; `__cause__` is the original."""
+    """An unexpected error in the connector, or in a function passed to it; `__cause__` is the original."""
 
     title = Sentence("The connector failed")
     remedy = Sentence("Report it with its `__cause__`; if `may_have_been_done`, check whether the change was made.")
 
 
 class Guard:
-    """The outer guard of calls: it turns unexpected exceptions into an `InternalError` and translates errors by `book`.
+    """The outer guard of calls, which turns unexpected exceptions into an `InternalError` and translates errors.
 
-    Exceptions that end a program (KeyboardInterrupt, a cancelled task) pass, and with `passes` all do: those of the
-    caller's own token function. `sent` means that a change may have reached the vendor. Tests keep the guard open, so
-    that it hides no faults.
+    Exceptions that end a program (KeyboardInterrupt, a cancelled task) pass through. With `passes`, so do all others,
+    which come from the caller's own token function. `sent` means that a change may have reached the vendor. Tests open
+    the guard, so that it hides no faults.
     """
 
     is_open = False
@@ -307,14 +307,14 @@ class StoreError(ConnectorError, kind="store", exit_code=3, http_status=503):
 
 
 class SignatureError(ConnectorError, kind="signature", http_status=401):
-    """A webhook without a valid signature: answer 401 and deliver nothing."""
+    """A webhook without a valid signature: respond with 401 and deliver nothing."""
 
     title = Sentence("The webhook is not signed by {vendor}")
     remedy = Sentence("Deliver nothing; if {vendor} sent it, compare the trigger's secret with that in {vendor}'s app.")
 
 
 class PayloadError(ConnectorError, kind="payload", http_status=400):
-    """A signed webhook whose body is not a JSON object: answer 400 and deliver nothing."""
+    """A signed webhook whose body is not a JSON object: respond with 400 and deliver nothing."""
 
     title = Sentence("The webhook cannot be read")
     remedy = Sentence("Deliver nothing; the body is not a JSON object.")

@@ -1,7 +1,4 @@
-"""Compiled definitions, requests and results as frozen data without behaviour.
-
-Classes without subclasses are NamedTuples, because a frozen dataclass takes eight times as long to define.
-"""
+"""Compiled definitions, requests and results as immutable data. Pure."""
 
 from __future__ import annotations
 
@@ -18,7 +15,7 @@ MAX_KEYS = 8  # in a repr
 
 
 def _outline(data: Json) -> str:
-    """Return an outline of JSON data without values: the first keys of an object or the length of a list."""
+    """Return an outline of JSON data without values: the first keys of an object, or the length of a list."""
     if isinstance(data, dict):
         keys = ", ".join([*data][:MAX_KEYS])[:120]
         return f"{{{keys}, … {len(data)} keys}}" if len(data) > MAX_KEYS else f"{{{keys}}}"
@@ -26,7 +23,7 @@ def _outline(data: Json) -> str:
 
 
 class Place(NamedTuple):
-    """A place in a request, such as `Place("body", ("settings", "audio"))`. With `spread`, a map goes in key by key."""
+    """A place in a request, such as `Place("body", ("settings", "audio"))`; `spread` puts a map there key by key."""
 
     kind: str
     path: tuple[str, ...]
@@ -37,7 +34,7 @@ class Place(NamedTuple):
 
 
 class Test(NamedTuple):
-    """A test that the value of `name` is one of `values` (None if absent) or, with `negate`, that it is not."""
+    """A test that the value of `name` is one of `values` (None if absent) or, with `negate`, none of them."""
 
     name: str
     values: tuple[Json, ...]
@@ -49,19 +46,19 @@ Condition = tuple[Test, ...]  # all must hold
 
 
 class Choice(Struct):
-    """One entry of a drop-down: the `value` to send, the `label` to show, and an optional line of details."""
+    """One entry of a drop-down: the `value` to send, the `label` to show, and an optional `description`."""
 
     value: Json
     label: str
     description: str | None = None
 
     def to_dict(self) -> dict[str, Json]:
-        """The entry as JSON data: `{"value", "label", "description"}`."""
+        """Return the entry as JSON data: `{"value", "label", "description"}`."""
         return {"value": self.value, "label": self.label, "description": self.description}
 
 
 class Warn(NamedTuple):
-    """A schema that causes a warning instead of an error, under a condition."""
+    """A schema whose violation causes a warning instead of an error, under a condition."""
 
     when: Condition
     schema: Mapping[str, Json]
@@ -69,7 +66,7 @@ class Warn(NamedTuple):
 
 
 class Input(NamedTuple):
-    """One row of an input table."""
+    """One row of an input table, compiled."""
 
     key: str
     label: str
@@ -91,7 +88,7 @@ class Input(NamedTuple):
     if_absent: Json = None
     group: str | None = None
     advanced: bool = False
-    clear: tuple[Json, ...] = ()  # the one value that empties it; () if it can't be emptied
+    clear: tuple[Json, ...] = ()  # the value that empties the field; () if it cannot be emptied
     was: tuple[str, ...] = ()  # former names, which stored inputs may still use
     deprecated: str | None = None  # why it should no longer be used
 
@@ -102,12 +99,11 @@ class Input(NamedTuple):
 
     @property
     def optional_default(self) -> bool:
-        """True if its default is shown but not sent. The default of a required input is sent instead."""
+        """True if the default is shown but not sent; the default of a required input is sent."""
         return self.has_default and self.required is None
 
     @property
     def is_always_needed(self) -> bool:
-        """True if every call must provide it."""
         return self.required == () and self.only_when is None and not self.has_default
 
     @property
@@ -125,17 +121,17 @@ class Rule(NamedTuple):
 
 
 class Next(NamedTuple):
-    """One style of paging, which defines how to get from a page to the next page."""
+    """One way to get from a page of a list to the next page."""
 
     source: str
-    to: Place | None  # None: the source is the next URL
+    to: Place | None  # None: `source` holds the next URL
     plus: int | str | None = None  # a number, or "count" for the number of items on the page
     below: str | None = None
     when: Condition = ()
 
 
 class Paging(NamedTuple):
-    """The place of a list's items, and the styles that lead to the next page."""
+    """Where an answer has the items of a list, and how to get from page to page."""
 
     items: str
     size: Place | None
@@ -146,28 +142,28 @@ class Paging(NamedTuple):
 
 
 class Recover(NamedTuple):
-    """How to find out whether a create succeeded if its answer was lost."""
+    """How to find out whether a create succeeded if its response was lost."""
 
     action: str  # the action that lists or gets such objects
     inputs: Mapping[str, str]  # input of `action` -> input of the create
-    same: Mapping[str, Place]  # field of an object -> place of the request with the same value
-    since: str | None  # the field with the time of creation
-    when: Condition = ()  # if it does not hold, `action` cannot find the object
+    same: Mapping[str, Place]  # field of an object -> place of the equal value in the request
+    since: str | None  # the field with the creation time
+    when: Condition = ()  # when `action` can find the object
 
 
 class Case(NamedTuple):
-    """One kind of refusal: its condition, its meaning, and its remedy."""
+    """One kind of refusal: its condition, its meaning and its remedy."""
 
     when: Condition
     text: str | None  # a pattern on the message
     kind: str
-    scopes_pattern: str | None  # a pattern that finds the scopes for `do` in the message
+    scopes_pattern: str | None  # finds the scopes for `do` in the message
     scopes_from: str | None  # or their place in the answer
     do: str | None
 
 
 class Errors(NamedTuple):
-    """How to read refusals: the places of their parts, and the cases that distinguish their kinds."""
+    """How to read refusals: where their parts are, and the cases that tell their kinds apart."""
 
     failed: Condition | None
     code: str | None
@@ -182,18 +178,18 @@ class Errors(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Files:
-    """Where an answer offers files, and how to download them. Paths start at the answer or at an entry."""
+    """Where an answer lists files, and how to download them. Paths start at the answer or at a file's entry."""
 
     sources: tuple[tuple[str, ...], ...]
     url: tuple[str, ...]
     name: tuple[str, ...]  # templates; the first that is not blank counts
-    was: tuple[str, ...]  # templates of earlier versions
+    was: tuple[str, ...]  # templates that earlier versions used
     type: tuple[str, ...]
     size: tuple[str, ...]
     id: tuple[str, ...]
     token: tuple[str, ...]
     ready: Condition | None
-    errors: Errors  # for answers of the file servers
+    errors: Errors  # for responses of the file servers
 
 
 DAY = 86400.0
@@ -221,7 +217,7 @@ Rates = Mapping[str, tuple[Rate, ...]]  # plan -> its rates; "" for the rates of
 
 
 class Label(NamedTuple):
-    """The rates of one of the vendor's labels. Actions in `on` are counted here, whatever their own label."""
+    """The rates of one of the vendor's labels. Actions in `on` count here, whatever their own label."""
 
     rates: Rates
     on: tuple[str, ...] = ()
@@ -244,15 +240,12 @@ class Quota(NamedTuple):
 
 
 class ReportedLimits(NamedTuple):
-    """Where an answer reports its label, the limit of the current window, and the number of requests that remain.
-
-    `daily` is a condition for answers whose figures apply to the day.
-    """
+    """Where a response reports its label, the limit of the current window, and the requests that remain."""
 
     label: str | None = None
     limit: str | None = None
     remaining: str | None = None
-    daily: Condition | None = None
+    daily: Condition | None = None  # if it holds, the figures apply to the day
 
     def figures(self, headers: Mapping[str, str]) -> tuple[int, int] | None:
         """Return the limit and the remaining requests; None unless the headers (lower-case names) report both."""
@@ -271,9 +264,9 @@ class ReportedLimits(NamedTuple):
 
 
 class Limits(NamedTuple):
-    """The limits of a vendor. They apply per account or per connection, as `per` says."""
+    """The limits of a vendor; `per` says whether they apply to each account or to each connection."""
 
-    key: str  # of the connector
+    key: str  # the connector's key
     per: str = "account"
     plans: tuple[str, ...] = ()
     labels: Mapping[str, Label] = NOTHING
@@ -288,17 +281,17 @@ class Limits(NamedTuple):
         return any("" in limit.rates for limit in limits)
 
     def counted_as(self, action: str, label: str | None) -> str | None:
-        """Return the label under which an action's calls are counted."""
+        """Return the label under which an action's requests count."""
         return next((name for name, entry in self.labels.items() if action in entry.on), label)
 
 
 def rates_of(rates: Rates, plan: str | None) -> tuple[Rate, ...]:
-    """Return the rates of a plan (None if unknown) and the rates of every plan."""
+    """Return the rates of a plan (None if unknown), and the rates of all plans."""
     return (*rates.get("", ()), *(rates.get(plan, ()) if plan else ()))
 
 
 class Choices(Struct):
-    """Some entries of a drop-down. `cursor` is an opaque string that continues the list, or None at the end."""
+    """Some entries of a drop-down. `cursor` is an opaque string that continues the list; None at the end."""
 
     choices: tuple[Choice, ...]
     cursor: str | None = None
@@ -307,21 +300,21 @@ class Choices(Struct):
         return f"Choices({len(self.choices)} choices{', and more' if self.cursor else ''})"
 
     def to_dict(self) -> dict[str, Json]:
-        """The entries as JSON data: `{"choices": [{"value", "label", "description"}], "cursor"}`."""
+        """Return the entries as JSON data: `{"choices": [{"value", "label", "description"}], "cursor"}`."""
         return {"choices": [choice.to_dict() for choice in self.choices], "cursor": self.cursor}
 
 
 class ChoiceList(NamedTuple):
-    """A named list in connector.yaml, with fixed entries or the items of an action's answer."""
+    """A named list in connector.yaml: fixed entries, or the items of an action's answer."""
 
     key: str
     choices: tuple[Choice, ...] = ()
     action: str | None = None  # None if the entries are fixed
     fills: Mapping[str, str] = NOTHING  # input of the action -> input of a form, or parameter
     parameters: Mapping[str, Input] = NOTHING  # for forms without such an input
-    search: Mapping[str, Json] = NOTHING  # inputs that make the vendor search; {} stands for the search
-    items: tuple[str, ...] = ()  # paths of the items, unless the action's paging has one
-    value: tuple[str, ...] = ()  # paths in an item; here and below, the first that is not blank counts
+    search: Mapping[str, Json] = NOTHING  # inputs that make the vendor search; {} stands for the search text
+    items: tuple[str, ...] = ()  # paths of the items, unless the action has paging
+    value: tuple[str, ...] = ()  # paths in an item; here and below, the first non-blank one counts
     label: tuple[str, ...] = ()  # paths, or templates
     description: tuple[str, ...] = ()
 
@@ -335,7 +328,7 @@ class Base(NamedTuple):
 
 
 class CredentialField(NamedTuple):
-    """One value that a connection gives to every request, by name."""
+    """One named value that a connection adds to every request."""
 
     name: str
     to: tuple[Place, ...]
@@ -347,7 +340,7 @@ class CredentialField(NamedTuple):
 @shows("key")
 @dataclass(frozen=True, slots=True, repr=False, kw_only=True)
 class Connection:
-    """A kind of connection: the inputs of a person, how to obtain a token, and the values for every request."""
+    """A kind of connection: what a person fills in, how to get a token, and what goes into every request."""
 
     key: str
     label: str
@@ -355,13 +348,13 @@ class Connection:
     inputs: tuple[Input, ...]
     oauth: Mapping[str, Json] | None
     grants: tuple[CredentialField, ...]
-    gives: frozenset[str]  # the names of all grants
-    needs: frozenset[str]  # the names of the required ones
-    errors: Errors  # for answers of the token endpoint
-    revoked_when: tuple[Condition, ...]  # answers of the token endpoint that invalidate a refresh token for good
+    gives: frozenset[str]  # names of all grants
+    needs: frozenset[str]  # names of the required grants
+    errors: Errors  # for responses of the token endpoint
+    revoked_when: tuple[Condition, ...]  # token responses that end a refresh token for good
     test: Mapping[str, Json] | None
     unsupported_values: Mapping[str, Mapping[str, str]]  # input -> value -> what to do instead
-    account_wide: bool | str = False  # True if it acts for a whole account, or the level whose scopes make it so
+    account_wide: bool | str = False  # acts for a whole account: always, or with this level's scopes
 
 
 @shows("key")
@@ -379,34 +372,33 @@ class Profile:
     headers: Mapping[str, str]
     encode: str
     idempotency: Place | None
-    levels: Mapping[str, Mapping[str, str]]  # level of an app -> the pattern of its required or possible scopes
+    levels: Mapping[str, Mapping[str, str]]  # app level -> patterns of its required or possible scopes
     errors: Errors
     limits: Limits
     connections: tuple[Connection, ...]
     choices: Mapping[str, ChoiceList]
-    phrasebook: Phrasebook  # the language of messages, and the vendor's name
+    phrasebook: Phrasebook  # the language of messages and the vendor's name
 
     @property
     def hosts(self) -> list[str]:
-        """The hosts that the base URL may lead to once its braces are filled in."""
+        """The hosts to which the base URL can lead once its braces are filled in."""
         return [host for allowed in self.base.values() for host in allowed.hosts]
 
 
 @shows("key")
 @dataclass(frozen=True, repr=False, kw_only=True)
 class InputTable:
-    """An input table: the rows that a person fills in, and rules about several rows."""
+    """The rows that a person fills in, and rules about several rows."""
 
     key: str
     label: str
     description: str = ""
     inputs: Mapping[str, Input]
-    by_name: Mapping[str, Input]  # the inputs by their current and their former names
+    by_name: Mapping[str, Input]  # by current and former names
     rules: tuple[Rule, ...]
 
     @classmethod
     def of(cls, key: str, label: str, rows: Iterable[Input], description: str = "") -> InputTable:
-        """Return a table of rows without former names and rules."""
         inputs = {row.key: row for row in rows}
         return InputTable(key=key, label=label, description=description, inputs=inputs, by_name=inputs, rules=())
 
@@ -441,10 +433,9 @@ class ActionSpec(InputTable):
 
 
 class Page(Struct):
-    """One answer in a call, with its JSON `data`. `items` holds the page's items, or None if the action is not a list.
+    """One page of a call, with its JSON `data`. `items` are the page's items, or None if the action is not a list.
 
-    `headers` have lower-case names, and `warnings` are `Problem`s. `cursor` continues the list after this page, and is
-    None at the end.
+    `headers` have lower-case names, `warnings` are `Problem`s, and `cursor` continues the list (None at the end).
     """
 
     data: Json
@@ -460,9 +451,9 @@ class Page(Struct):
 
 
 class Result(Struct):
-    """The result of a call: `data` (JSON; `{}` without a body), the HTTP `status` and `headers` (lower-case names).
+    """The result of a call: `data` (JSON; `{}` without a body), the HTTP `status`, and `headers` (lower-case names).
 
-    `warnings` are `Problem`s. `cursor` continues a list that was cut at a limit, and is None at the end.
+    `warnings` are `Problem`s. `cursor` continues a list that was cut at a limit; it is None at the end.
     """
 
     data: Json
@@ -477,7 +468,7 @@ class Result(Struct):
 
 @shows("method", "template")
 class Request(Struct):
-    """One complete HTTP request. The fields that its repr omits may hold secrets."""
+    """One complete HTTP request. Fields that its repr omits may hold secrets."""
 
     method: str
     template: str  # the path with its braces, without personal data

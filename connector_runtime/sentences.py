@@ -1,4 +1,4 @@
-"""English messages that keep their template and values for translation. Pure; imports nothing from this package."""
+"""English messages that keep their template and values for translation. Pure; imports nothing of this package."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _SLOT = re.compile(r"\{(\w+)\}")
 class Sentence(str):
     """English text made from a template and values, such as `Sentence("must be at most {most}", most=5)`.
 
-    Translations are looked up by template. Values that are sentences are translated too, and a tuple is joined with
-    commas. `{vendor}` needs no value. A `Phrasebook` fills in the name; the default is "the vendor".
+    Translations are looked up by template. Values that are sentences are translated too, and tuples are joined with
+    commas. `{vendor}` needs no value: a `Phrasebook` fills in the name; until then it is "the vendor".
     """
 
     __slots__ = ("slots", "template")
@@ -28,7 +28,7 @@ class Sentence(str):
         return sentence
 
     def then(self, other: str) -> Sentence:
-        """Return this sentence followed by `other`, unless `other` is empty."""
+        """Return this sentence followed by `other`, if `other` is not empty."""
         return Sentence("{first} {second}", first=self, second=other) if other else self
 
 
@@ -45,7 +45,6 @@ def both(parts: Iterable[str]) -> str:
 
 
 def labels(rows: Iterable[Any]) -> list[str]:
-    """Return the labels of inputs in quotes."""
     return [Sentence("'{label}'", label=row.label) for row in rows]
 
 
@@ -58,7 +57,7 @@ class Phrasebook:
     texts: Mapping[str, str | None] = field(default_factory=dict, repr=False)
 
     def say(self, text: Any) -> Any:
-        """Translate a sentence to this language; other values, and sentences without a translation, stay unchanged."""
+        """Translate a sentence; other values, and sentences without a translation, stay unchanged."""
         if isinstance(text, tuple):
             return ", ".join(str(self.say(part)) for part in text)
         if not isinstance(text, Sentence):

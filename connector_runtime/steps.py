@@ -1,9 +1,8 @@
-"""Steps: what a generator yields so that `perform` does it, such as `Send` or `Wait`. They do nothing themselves. Pure.
+"""Steps such as `Send` or `Wait`, which a generator yields and `perform` carries out. Pure.
 
-Calls, token renewals, downloads and choices are pure generators. A generator yields steps. `perform` carries out each
-step and sends back its result, or throws its error. Between steps, the generator yields its outputs, such as the pages
-of a call or the size of a saved file. All generators use the first steps below. The later steps are for store entries
-and leases, for pacing and observers, for choices, and for downloads.
+Calls, token renewals, downloads and choices are pure generators of steps. `perform` carries out each step, and sends
+its result back or throws its error. Between steps, a generator yields its outputs, such as the pages of a call or the
+size of a saved file.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from .errors import ConnectorError, RequestError, TransportError
 from .model import Request
 from .structs import Struct, shows
 
-LONGEST_WAIT = 31_536_000  # seconds (a year) that a caller or a vendor may set; any clock can represent the end
+LONGEST_WAIT = 31_536_000  # seconds (a year) that a caller or vendor may ask for; any clock can represent the end
 
 
 class Now(Struct):
@@ -32,11 +31,11 @@ class Wait(Struct):
 
 
 class Key(Struct):
-    """Get a new unique string, by which a vendor recognizes a repeated request."""
+    """Get a new unique string, by which the vendor recognizes a repeated request."""
 
 
 class Token(Struct):
-    """Get the `Credentials` of the connection. `rejected` holds the values that the vendor has just rejected."""
+    """Get the `Credentials` of the connection. `rejected` are the values that the vendor has just rejected."""
 
     rejected: Mapping[str, str] | None = None
 
@@ -55,7 +54,7 @@ class Read(Struct):
 
 
 class Write(Struct):
-    """Replace the version that was read, and get the new version, or None if another writer was first."""
+    """Replace the version that was read, and get the new version; None if another writer was faster."""
 
     value: Any
     version: int
@@ -72,33 +71,33 @@ class Release(Struct):
 @shows("action", "label")
 @dataclass(slots=True, eq=False, repr=False, kw_only=True)
 class Permit:
-    """The permission that one attempt needs before it is sent; the next attempt needs a new one.
+    """The permission to send one attempt; the next attempt needs a new one.
 
-    `label` is the action's rate limit label, `account` the account whose limits apply ("" for the pacer's default), and
-    `quotas` the quotas that apply, each as (name, digest of the values in its `per`).
+    `label` is the action's rate limit label. `account` is the account whose limits apply ("": the pacer's default).
+    `quotas` are the quotas that apply, each as (name, digest of the values in its `per`).
     """
 
     action: str
     label: str | None = None
     account: str = ""
     quotas: tuple[tuple[str, str], ...] = ()
-    gone: bool = False  # True once its call has ended or was cancelled
+    gone: bool = False  # its call has ended or was cancelled
 
 
 @shows("permit")
 class AskPermit(Struct):
-    """Get the seconds to wait before the permit's request may be sent; 0 if it may be sent now."""
+    """Get the seconds to wait before the permit's request may be sent; 0 means now."""
 
     permit: Permit
 
 
 @shows("action", "number", "status", "kind", "code", "tracking_id", "seconds", "waited", "method", "path")
 class Attempt(Struct):
-    """One attempt as an observer sees it, without secrets or the names of people.
+    """One attempt as an observer sees it, without secrets or personal data.
 
-    `path` is the template with its braces, `at` the start in UTC, `seconds` the time until the answer, and `waited` the
-    pauses before the attempt in seconds (for pacing, or after a failure). `kind` is the kind of the error, or None
-    after a success. `status` is None if no answer arrived. `retry_at` is a `datetime` in UTC.
+    `path` is the template with its braces. `at` is the start in UTC, `seconds` the time until the response, and
+    `waited` the seconds of pause before the attempt, for pacing or after a failure. `kind` is the kind of the error, or
+    None after a success. `status` is None if no response arrived. `retry_at` is a `datetime` in UTC.
     """
 
     action: str
@@ -117,7 +116,7 @@ class Attempt(Struct):
 
     @classmethod
     def of(cls, failure: RequestError | None, began: datetime, ended: datetime, **facts: Any) -> Attempt:
-        """Return the attempt that ended with this failure, or with a success if `failure` is None."""
+        """Return the attempt that ended with this failure, or in success if `failure` is None."""
         kind, code, at = (failure.kind, failure.code, failure.retry_at) if failure else (None, None, None)
         seconds = max(0.0, (ended - began).total_seconds())
         return cls(at=began, seconds=seconds, kind=kind, code=code, retry_at=at, **facts)
@@ -133,14 +132,14 @@ class Report(Struct):
 
 
 class Recall(Struct):
-    """Get the value that was stored under the key less than `seconds` ago, or None."""
+    """Get the value stored under the key less than `seconds` ago, or None."""
 
     key: str
     seconds: float
 
 
 class Remember(Struct):
-    """Store a value under the key for later calls of this client; if `seconds` is 0, delete it instead."""
+    """Store a value under the key for later calls of this client, or delete it if `seconds` is 0."""
 
     key: str
     value: Any
@@ -156,14 +155,14 @@ class Open(Struct):
 
 @shows("least")
 class Peek(Struct):
-    """Get the start of the body, at least `least` bytes if it is that long. `Fill` still writes the whole body."""
+    """Get the start of the body, at least `least` bytes if there are that many. `Fill` still writes the whole body."""
 
     least: int
 
 
 @shows("at", "most")
 class Fill(Struct):
-    """Cut the part of a file to `at` bytes, append the body, and get a `Filled`.
+    """Cut a partial file to `at` bytes, append the body, and get a `Filled`.
 
     `version` is the version of the file that the body belongs to. A part larger than `most` bytes is emptied.
     """
@@ -175,19 +174,19 @@ class Fill(Struct):
 
 @shows("size")
 class Filled(Struct):
-    """The size of the part in bytes, and the failure that cut off the body, if any."""
+    """The size of the part in bytes, and the failure that cut the body short, if any."""
 
     size: int
     broke: TransportError | None = None
 
 
-Entry = Read | Write | Acquire | Release  # steps for one entry of a store
+Entry = Read | Write | Acquire | Release  # steps about one entry of a store
 Step = Now | Wait | Key | Token | Send | Entry | AskPermit | Report | Recall | Remember | Open | Peek | Fill
 Steps = Generator[Any, Any, None]  # of steps and outputs
 
 
 def next_output(steps: Steps) -> Generator[Step, Any, Any]:
-    """Pass on the steps of an inner generator, and return its next output; None at its end."""
+    """Pass on the steps of an inner generator, and return its next output, or None at its end."""
     proceed: Callable[[Any], Any] = steps.send
     value: Any = None
     while True:

@@ -10,7 +10,7 @@ Kind = TypeVar("Kind", bound=type)
 
 
 def shows(*names: str) -> Callable[[Kind], Kind]:
-    """Give a class a short repr of only these fields, because other fields may hold secrets."""
+    """Give a class a repr of only these fields, because other fields may hold secrets."""
 
     def decorate(kind: Kind) -> Kind:
         setattr(kind, "__repr__", lambda self: f"{type(self).__name__}({_fields(self, names)})")  # noqa: B010
@@ -33,7 +33,7 @@ def cut(value: Any) -> str:
 
 
 class _StructType(type):
-    """Turns each annotated field into a slot, and creates an `__init__` that takes the fields in order."""
+    """Turns each annotated field into a slot, and adds an `__init__` that takes the fields in order."""
 
     def __new__(kind, name: str, bases: tuple[type, ...], body: dict[str, Any]) -> Any:
         names = tuple(body.get("__annotations__", ())) if bases else ()
@@ -46,21 +46,21 @@ class _StructType(type):
             scope = {**defaults, **{f"set_{field}": getattr(struct_class, field).__set__ for field in names}}
             exec(f"def __init__(self, {parameters}): {lines}", scope)
             struct_class.__init__ = scope["__init__"]
-            struct_class.__init__.__qualname__ = f"{name}.__init__"  # errors show it
+            struct_class.__init__.__qualname__ = f"{name}.__init__"  # for error messages
         return struct_class
 
 
 @dataclass_transform(frozen_default=True)
 @shows()
 class Struct(metaclass=_StructType):
-    """The base class of the values that calls take and return. Structs are equal if their classes and fields are equal.
+    """The base of values that calls take and return, which are equal if their classes and fields are equal.
 
-    A frozen dataclass would work too, but takes eight times as long to define, which slows the start of every command.
-    A NamedTuple is equal to any tuple with equal values, and adding a field breaks code that unpacks it. The repr shows
-    only the fields listed in `shows`. A subclass of a class with fields cannot add fields.
+    A frozen dataclass takes eight times as long to define, which slows the start of every command. A NamedTuple equals
+    any tuple with equal values, and a new field breaks code that unpacks it. The repr shows only the fields listed in
+    `shows`. A subclass of a class with fields cannot add fields.
     """
 
-    __match_args__: Any = ()  # the names of the fields
+    __match_args__: Any = ()  # the field names
 
     def __setattr__(self, name: str, *value: object) -> None:
         raise AttributeError(f"{name} of a {type(self).__name__} cannot be changed; `replace` makes a changed copy")
