@@ -1,4 +1,4 @@
-"""English messages that keep their template and values for translation. Pure; imports nothing of this package."""
+"""English messages that keep their template and values for translation. Pure; imports nothing from this package."""
 
 from __future__ import annotations
 

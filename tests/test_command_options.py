@@ -208,7 +208,7 @@ def test_a_file_of_inputs_must_hold_an_object(acme: Run, tmp_path: Path) -> None
     subject = "acme preview file-report"
     file = tmp_path / "inputs.json"
     file.write_text("[1]")
-    what = 'must hold a JSON object such as {"topic": "Weekly"}'
+    what = 'must contain a JSON object such as {"topic": "Weekly"}'
     assert acme("preview", "file-report", "--inputs", str(file)) == wrong(subject, str(file), what)
     missing = f"{tmp_path}/none.json"
     unread = "cannot be read: No such file or directory"

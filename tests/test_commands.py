@@ -490,7 +490,7 @@ def test_a_sample_is_signed_posted_and_its_answer_told(run: Run, receiver: Any, 
 def test_without_a_secret_it_is_said_where_to_put_it(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ZOOM_WEBHOOK_SECRET_TOKEN")
     hint = "Set ZOOM_WEBHOOK_SECRET_TOKEN to the same text for the sender and the receiver."
-    said = (2, "", f"error: There is no secret to sign with. {hint}\n")
+    said = (2, "", f"error: The secret of the webhook is not set. {hint}\n")
     assert run("send-event", "meeting.started", "--to", "http://127.0.0.1:1/") == said
     assert run("listen", "--port", "0") == said
 

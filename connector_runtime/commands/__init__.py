@@ -1,1 +1,1 @@
-"""The command line, with one function per command. It uses all other packages, and none of them uses it."""
+"""The command line, with one function per command. It may use every other package; none of them uses it."""

@@ -93,7 +93,7 @@ def parse(
             problems.append(Problem(word, "belongs to no option; write a value after its option"))
     inputs = read_file(parser.prog, chosen.inputs) if getattr(chosen, "inputs", None) else {}
     if not isinstance(inputs, dict):
-        raise wrong(parser.prog, chosen.inputs, 'must hold a JSON object such as {"topic": "Weekly"}')
+        raise wrong(parser.prog, chosen.inputs, 'must contain a JSON object such as {"topic": "Weekly"}')
     texts = {key: text for key in spec.inputs if (text := getattr(chosen, f"={key}", None)) is not None}
     for key, value in {**inputs, **texts}.items():
         row = spec.inputs.get(key)

@@ -124,7 +124,7 @@ def listen(context: Context, arguments: list[str]) -> None:
     def disconnect(event: Notification) -> None:
         with context.existing_store() as store:
             for owner in [] if store is None else end(context.load(None), store, event, trusted=True):
-                say(f"{owner.name} has ended: its user has removed the app.")
+                say(f"{owner.name} has ended, because its user removed the app.")
 
     terms: dict[str, Any] = {"filter": patterns, "disconnect": disconnect}
     app = webhook_app(trigger, secrets, show, store=MemoryStore(), **terms)
@@ -266,5 +266,5 @@ def _secrets(context: Context, trigger: Trigger) -> dict[str, list[str]]:
     secrets = secrets_of(context, trigger)
     if not secrets:
         hint = f"Set {context.variable(trigger.secret_input)} to the same text for the sender and the receiver."
-        raise InputError("There is no secret to sign with.", hint=hint)
+        raise InputError("The secret of the webhook is not set.", hint=hint)
     return secrets

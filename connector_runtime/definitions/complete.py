@@ -80,7 +80,7 @@ def _action(data: Raw, common: Raw) -> tuple[dict[str, Any], list[Fault]]:
     for key in unplaced:
         to, doubt = _obvious_place(key, data, taken) if key not in computed else ("", "")
         if doubt:
-            faults.append((("inputs", key), f"has no `to`, and its place is not obvious: {doubt}; say where it goes"))
+            faults.append((("inputs", key), f"has no `to`, and its place is ambiguous: {doubt}; add `to`"))
         elif to:
             rows[key] = {**rows[key], "to": to}
     return {**data, "inputs": rows}, faults
@@ -100,7 +100,7 @@ def _inherited(key: str, row: Any, common: Raw, faults: list[Fault]) -> Any:
         faults.append((("inputs", key), ""))
         return row
     if row.get("type", shared["type"]) != shared["type"]:
-        what = f"is {row['type']}, but the shared row '{name}' is {shared['type']}: write this row out, without `row`"
+        what = f"is {row['type']}, but the shared row '{name}' is {shared['type']}: remove `row` and write this row out"
         faults.append((("inputs", key, "type"), what))
     return {**shared, **row}
 

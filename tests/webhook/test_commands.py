@@ -114,7 +114,7 @@ def test_listen_ends_the_stored_connection_of_a_user_who_removed_the_app(tmp_pat
             sent = run("send-event", "app_deauthorized", "--to", window.url, *words)
             assert sent.returncode == 0, sent.stderr
             assert until(window.printed)
-            assert until(lambda: "hers has ended: its user has removed the app." in (tmp_path / "err").read_text())
+            assert until(lambda: "hers has ended, because its user removed the app." in (tmp_path / "err").read_text())
         assert {each.name: each.health for each in connections.list()} == {"hers": "dead", "his": "ready"}
 
 

@@ -64,7 +64,7 @@ def limits(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> No
                 for rate in others if kind != "labels" else ():
                     file.add(where, f"is {rate}, but {kind} are counted by the day; write {rate.count}/day")
                 for one, other, *_ in (group for group in (daily, others) if kind == "labels" and len(group) > 1):
-                    file.add(where, f"has both {one} and {other}; keep one rate a day and one for a shorter time")
+                    file.add(where, f"has both {one} and {other}; keep one rate per day and one for a shorter period")
 
 
 def choices(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> None:

@@ -130,7 +130,7 @@ def _limits(file: CheckedFile, at: Path, schema: Any) -> None:
     for word, other in _PAIRS:
         low, high = schema.get(word), schema.get(other)
         if isinstance(low, int | float) and isinstance(high, int | float) and low > high:
-            file.add((*at, word), f"is {low}, above the {other} of {high}, so that nothing fits; change one")
+            file.add((*at, word), f"is {low}, above the {other} of {high}, so nothing fits; change one")
 
 
 def _place(file: CheckedFile, at: Path, row: Input, place: Place) -> None:
@@ -178,7 +178,9 @@ def _words(file: CheckedFile, at: Path, raw: Mapping[str, Any], row: Input) -> N
     if row.fills_in and (row.required or row.only_when is not None):
         file.add((*at, "default"), "fills in a required input, which must have `required: true` and no `only_when`")
     if row.has_default and row.type == "secret":
-        file.add((*at, "default"), "is in a file that anybody can read; a secret has no default, leave it out")
+        file.add(
+            (*at, "default"), "is in a file that anyone can read, so a secret must not have a default: leave it out"
+        )
     if row.clear and always:
         file.add((*at, "clear"), "clears a required input; leave out `clear` or `required`")
     if row.clear == ([],) and single:
