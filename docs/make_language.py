@@ -1,6 +1,6 @@
-"""Writes docs/language.md, the reference of the definition language, from the schemas that check every file.
+"""Write docs/language.md, the reference of the definition language, from the schemas that check every file.
 
-Run it after a change of schemas/: `python docs/make_language.py`. A test fails while the page is not current.
+Run it after changing schemas/: `python docs/make_language.py`. A test fails if the page is not current.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ HEAD = """\
 
 <!-- Written by docs/make_language.py from schemas/*.schema.json: change it there. -->
 
-A definition folder describes one vendor: `connector.yaml` says what all its actions share, and each action, connection,
-trigger and translation is a file of its own. This page has a tour of one action, then every word for reference.
-[CONTRIBUTING](../CONTRIBUTING.md) tells how an action is drafted, checked, tested and run.
+A definition folder describes one vendor: `connector.yaml` contains what all its actions share, and each action,
+connection, trigger and translation has its own file. This page begins with a tour of one action and then lists every
+key. [CONTRIBUTING](../CONTRIBUTING.md) shows how to draft, check, test and run an action.
 
 ## A tour of one action
 
-This file, saved as `actions/send-chat-message.yaml`, is all that a new action needs.
+A new action needs only this file, `actions/send-chat-message.yaml`:
 
 ```yaml
 # yaml-language-server: $schema=../schemas/action.schema.json
@@ -77,48 +77,48 @@ output:
   example: {id: D9C4A5B2-0F1E}
 ```
 
-| line | what it says |
+| line | meaning |
 |---|---|
-| 1 | Editors that know this line complete every word and show what it means. |
+| 1 | Editors that understand this line complete every key and show its meaning. |
 | 2 | `key` names the action in commands and in Python, and is the file's name without `.yaml`. |
-| 3–6 | What people see. `summary` is a sentence about one run; `{message}` is the value of that input. |
-| 7 | What a run changes: `read`, `create`, `update` or `delete`. A create is never sent twice by accident. |
-| 8–10 | The permissions, by kind of app. Any one of a kind is enough. |
-| 11 | What the vendor counts a call as; `limits` in connector.yaml says how many are allowed. |
-| 12 | The request. The input `user_id` fills in the braces; connector.yaml has the base URL, headers and errors. |
-| 13 | The inputs, one row for each, in the order of the form. |
+| 3–6 | The texts that people see. `summary` describes one run; `{message}` is the value of that input. |
+| 7 | The effect of a run: `read`, `create`, `update` or `delete`. A create is never sent twice by accident. |
+| 8–10 | The permissions, by kind of app. Any one of the scopes of a kind is enough. |
+| 11 | The rate limit that a call counts against; `limits` in connector.yaml declares it. |
+| 12 | The request. The input `user_id` replaces the braces; connector.yaml has the base URL, headers and errors. |
+| 13 | The inputs, one row each, in the order of the form. |
 | 14 | `row` takes a row from connector.yaml's `rows`, here the choice of a connection. |
-| 15 | A shared row with other help. Words beside `row` replace the shared row's own, all but its `type`. |
-| 16 | A row of its own. `type` and `schema` decide what is accepted; `example` is shown in an empty field. |
-| 17–18 | `choices_from` offers values from a list of connector.yaml's `choices`, and accepts others too. |
-| 19 | `to` says where the value goes: `reply_main_message_id` is the vendor's own name, in the body. |
-| 20–22 | What groups of inputs must keep. What holds for one input alone is its `required` or `only_when`. |
-| 23–25 | What comes back: a JSON Schema, and a sample that fits it. |
+| 15 | A shared row with different help. Keys next to `row` replace those of the shared row, except its `type`. |
+| 16 | A row that is not shared. `type` and `schema` determine what it accepts; `example` is shown in an empty field. |
+| 17–18 | `choices_from` suggests values from a list in connector.yaml's `choices`; other values are accepted too. |
+| 19 | `to` is the place of the value in the request: the field `reply_main_message_id` of the body. |
+| 20–22 | Rules for groups of inputs. A rule for a single input is its `required` or `only_when`. |
+| 23–25 | The result: a JSON Schema, and a sample that matches it. |
 
-**What a row does not say is obvious.** Without a `label`, it is the key in title case: `to_contact` is To Contact.
-Without a `to`, the value goes to the path if that has the key in braces, else to the query of a GET, HEAD, OPTIONS or
-DELETE, else to the body: `user_id` to the path, `message` to the body. An input that `compute` reads goes nowhere else
-unless it says so. Where the place is not obvious, `check` asks for `to`.
-`zoom-connector show send-chat-message --yaml` prints the action with all of this written out.
+**Rows omit whatever is obvious.** Without a `label`, an input's label is its key in title case: To Contact for
+`to_contact`. Without a `to`, its value goes to the path if the path has the key in braces, else to the query of a GET,
+HEAD, OPTIONS or DELETE, else to the body: `user_id` goes to the path, `message` to the body. An input that `compute`
+reads goes nowhere else unless it has a `to`. If the place is not obvious, `check` asks for `to`.
+`zoom-connector show send-chat-message --yaml` prints the action with everything written out.
 
-**Then try it.** `zoom-connector check` names every fault with file, line and remedy, and
-`zoom-connector preview send-chat-message --user-id me --message Hello --to-channel C123` prints the request and sends
-nothing: `POST https://api.zoom.us/v2/chat/users/me/messages` with the body
+**Try it.** `zoom-connector check` lists every fault with file, line and remedy.
+`zoom-connector preview send-chat-message --user-id me --message Hello --to-channel C123` prints the request without
+sending it: `POST https://api.zoom.us/v2/chat/users/me/messages` with the body
 `{"message": "Hello", "to_channel": "C123"}`.
 
-The rest of this page is the reference. Unknown words are refused, with the nearest known one.
+The rest of this page is the reference. `check` rejects unknown keys and suggests the nearest known one.
 """
 
 
 def page() -> str:
-    """The whole page."""
+    """Return the whole page."""
     common = read("common")
     lines = [HEAD]
     for kind, files in FILES:
         schema = read(kind)
         lines += [f"## {schema['title']}: `{files}`", "", f"{sentence(schema['description'])}", ""]
         lines += table(schema, common, "")
-    lines += ["## What they share", ""]
+    lines += ["## Shared parts", ""]
     for name, schema in sorted(common["$defs"].items(), key=lambda entry: order(entry[0])):
         lines += [f"### {title(name)}", ""]
         if "description" in schema:
@@ -142,7 +142,7 @@ def read(kind: str) -> dict[str, Any]:
 
 
 def sentence(text: str) -> str:
-    """A description as a sentence; a word of the language at its start keeps its case."""
+    """Return a description as a sentence; a key at its start keeps its case."""
     word = text.split()[0]
     capital = text[0].upper() if len(word) > 2 and word.strip(",:").isalpha() else text[0]
     return f"{capital}{text[1:]}{'' if text.endswith('.') else '.'}"
@@ -151,12 +151,12 @@ def sentence(text: str) -> str:
 def table(schema: dict[str, Any], common: dict[str, Any], prefix: str) -> list[str]:
     found = words_of(schema, prefix, common["$defs"])
     rows = [f"| `{path}`{' *' if needed else ''} | {kind} | {says} |" for path, needed, kind, says in found]
-    note = ["", "\\* must be there."] if any(" * |" in row for row in rows) else []
-    return ["| word | takes | means |", "|---|---|---|", *rows, *note, ""]
+    note = ["", "\\* required"] if any(" * |" in row for row in rows) else []
+    return ["| key | value | meaning |", "|---|---|---|", *rows, *note, ""]
 
 
 def words_of(schema: dict[str, Any], prefix: str, shared: dict[str, Any]) -> Iterator[tuple[str, bool, str, str]]:
-    """The words of an object and of the objects in it, as (path, needed, kind, meaning)."""
+    """Yield the keys of an object and of the objects in it, as (path, needed, kind, meaning)."""
     for name, part in schema.get("properties", {}).items():
         path = f"{prefix}{name}"
         yield path, name in schema.get("required", ()), kind_of(part), cell(meaning(part, shared))
@@ -171,14 +171,14 @@ def words_of(schema: dict[str, Any], prefix: str, shared: dict[str, Any]) -> Ite
 
 
 def meaning(part: dict[str, Any], shared: dict[str, Any]) -> str:
-    """What a word means: what is said of it, or of the shared thing that it is."""
+    """Return the meaning of a key: its own description, or that of the shared schema that it refers to."""
     whole = shared.get(part.get("$ref", "").rpartition("/")[2], {})
     said: str = part.get("description") or whole.get("description", "")
     return said
 
 
 def kind_of(part: dict[str, Any]) -> str:
-    """What a word takes, in a few words, with links to what is told further down."""
+    """Describe the value of a key briefly, with links to the sections on shared schemas."""
     if "$ref" in part:
         return link(part["$ref"].rpartition("/")[2])
     if "enum" in part:
@@ -210,14 +210,14 @@ def cell(text: str) -> str:
 
 
 def more(name: str) -> list[str]:
-    """What code says and no schema: the codecs, and what the runtime itself can be told."""
+    """Return the lines that come from code and not from a schema: the codecs, and the options of a call."""
     if name == "codecs":
         rows = [f"| `{key}` | {cell(about(key))} |" for key in codecs.CODECS]
         rows.append('| `"Bearer {}"` | the value in the place of the braces |')
         return ["| codec | writes |", "|---|---|", *rows, ""]
     if name == "place":
         rows = [f"| `call.{key}` | {says} |" for key, says in places.CALL_KNOBS.items()]
-        return ["What a call itself can be told:", "", "| place | means |", "|---|---|", *rows, ""]
+        return ["Options of the call itself:", "", "| place | means |", "|---|---|", *rows, ""]
     return []
 
 
@@ -227,11 +227,11 @@ def about(key: str) -> str:
         "csv": "`[1, 2]` as `1,2`",
         "json": '`{"a": 1}` as the text `{"a":1}`',
         "base64": "text in base64",
-        "digits": "`812 7943-2123` as `81279432123`; text with other characters, such as a UUID, as it is",
-        "slash_twice": "an id with slashes encoded once more, so that servers don't take it apart",
+        "digits": "`812 7943-2123` as `81279432123`; text with other characters, such as a UUID, unchanged",
+        "slash_twice": "an id with slashes, encoded twice so that servers do not split it",
         "utc": "`2026-11-01T09:00:00+01:00` as `2026-11-01T08:00:00Z`",
-        "local_or_utc": "a local time as it is, any other as `utc`",
-        "date_or_utc": "a date as it is, a time as `utc`",
+        "local_or_utc": "a local time unchanged, any other as `utc`",
+        "date_or_utc": "a date unchanged, a time as `utc`",
     }
     return samples.get(key, f"such as {example}" if example else "see connector_runtime/language/places.py")
 
