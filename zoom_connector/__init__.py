@@ -5,7 +5,7 @@ For example:
     from zoom_connector import load
     load().actions["create-meeting"].preview({"user_id": "me", "topic": "Weekly"})
 
-All public names of `connector_runtime` are here too; `load` without a folder loads Zoom.
+The package also exports all public names of `connector_runtime`; `load` without a folder loads Zoom.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ RENAMED = {"Pace": "DeliverySettings", "Saved": "SavedFile", "service": "service
 
 
 def __getattr__(name: str) -> Any:
-    import connector_runtime  # late: the sandbox goes without it
+    import connector_runtime  # imported late, because the sandbox does not need it
 
     if name == "load":
         from .bundled import load

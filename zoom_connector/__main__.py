@@ -12,12 +12,10 @@ from .bundled import load
 COMMANDS = {
     "sandbox": cli.Command(
         "sandbox [--port N]",
-        "run a local Zoom, to try things without an account",
+        "run a simulated Zoom to try things without an account",
         "zoom_connector.commands:sandbox",
     ),
-    "demo": cli.Command(
-        "demo", "watch the actions run against a sandbox or your account", "zoom_connector.commands:demo"
-    ),
+    "demo": cli.Command("demo", "watch actions run against a sandbox or your account", "zoom_connector.commands:demo"),
 }
 
 
@@ -33,7 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _program_name() -> str:
-    """Return the command that started this program, so that users can copy the commands that messages name."""
+    """Return the command that started this program, so that users can copy commands from messages."""
     if os.path.basename(sys.argv[0]) != "__main__.py":
         return "zoom-connector"
     folder = os.path.join(os.getcwd(), "")

@@ -44,7 +44,7 @@ def sandbox(context: Context, arguments: list[str]) -> int:
 
 
 def _make_sandbox(context: Context, arguments: list[str]) -> Sandbox:
-    """Make the sandbox that the options describe, or raise `InputError`."""
+    """Create the sandbox that the options describe; raise `InputError` for invalid ones."""
     from .sandbox import Sandbox
     from .sandbox.kinds import KINDS
     from .sandbox.plans import PLANS
@@ -52,7 +52,7 @@ def _make_sandbox(context: Context, arguments: list[str]) -> Sandbox:
     command = parser(
         context,
         "sandbox",
-        "Run a local Zoom: real HTTP, state, paging, Zoom's statuses and error bodies. It needs no account.",
+        "Run a simulated Zoom with real HTTP, state, paging, statuses and error bodies. It needs no account.",
         "sandbox --users 1000 --plan business --faults seed=7,rate=0.1 --latency 0.01-0.2",
     )
     command.add_argument("--port", type=int, default=8100, metavar="N", help="0 for a free port (default: 8100)")
@@ -66,16 +66,16 @@ def _make_sandbox(context: Context, arguments: list[str]) -> Sandbox:
     command.add_argument(
         "--faults",
         metavar="TEXT",
-        help="break requests at random but repeatably: seed=7,rate=0.1 breaks one in ten; "
-        "kinds=late+reset_after selects kinds, delay=2 delays answers by up to 2 seconds (default: none)",
+        help="make requests fail at random but reproducibly: with seed=7,rate=0.1 one in ten fails; "
+        "kinds=late+reset_after selects kinds, delay=2 delays responses by up to 2 seconds (default: none)",
     )
-    redirect = "another redirect URL to allow after a sign-in; repeatable"
+    redirect = "an additional redirect URL to allow after a sign-in; may be repeated"
     command.add_argument("--redirect-url", metavar="URL", action="append", default=[], help=redirect)
-    command.add_argument("--latency", metavar="S", help="delay every answer: by 0.05 seconds, or by 0.01-0.2 at random")
+    command.add_argument("--latency", metavar="S", help="seconds to delay every response: 0.05, or at random 0.01-0.2")
     command.add_argument(
         "--storage",
         action="store_true",
-        help="serve recording files from a second port; downloads are redirected there and must not send a token",
+        help="redirect downloads of recordings to a second port, which refuses requests with a token",
     )
     kinds = "\n".join(f"  {name:<20} {kind.description}" for name, kind in KINDS.items())
     command.epilog = f"kinds of faults:\n{kinds}\n\n{command.epilog}"
@@ -100,9 +100,7 @@ def wait_forever() -> None:
 
 def demo(context: Context, arguments: list[str]) -> int:
     """Play the demo against its own sandbox, or against the account of `ZOOM_ACCESS_TOKEN`."""
-    command = parser(
-        context, "demo", "Watch the actions run over real HTTP, each with its request and its result.", "demo"
-    )
+    command = parser(context, "demo", "Watch actions run over real HTTP, each with its request and result.", "demo")
     command.add_argument(
         "--account",
         action="store_true",
@@ -123,7 +121,7 @@ def demo(context: Context, arguments: list[str]) -> int:
     from .sandbox import Sandbox
 
     with Sandbox() as zoom, Client(connector, token=zoom.token, base_url=zoom.base_url) as client:
-        put(f"A local Zoom answers at {zoom.base_url}; no account is needed.")
+        put(f"A simulated Zoom is running at {zoom.base_url}; no account is needed.")
         play(connector, client, zoom.base_url, SANDBOX_STEPS, put)
         put(f"\nDone: {len(zoom.requests)} requests over HTTP.")
         if not options.once:
@@ -132,7 +130,7 @@ def demo(context: Context, arguments: list[str]) -> int:
 
 
 def _serve_page(context: Context, connector: Connector, zoom: Sandbox, port: int) -> None:
-    """Serve the page for the sandbox, whose events it receives, until interrupted."""
+    """Serve the page until interrupted; it is connected to the sandbox and receives its events."""
     from importlib.util import find_spec
 
     if find_spec("fastapi") is None or find_spec("uvicorn") is None:

@@ -1,4 +1,4 @@
-"""The demo: runs real actions over real HTTP and prints each request and its result, through `say` only."""
+"""The demo: runs actions over real HTTP and passes each request and its result to `say` as text."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ USER = (
         "host",
     ),
     Step(
-        "Her profile gets a department, without touching anything else.",
+        "Her profile gets a department; nothing else changes.",
         "update-user",
         lambda results: {"user_id": results["host"]["id"], "department": "Compilers"},
     ),
@@ -89,12 +89,12 @@ CHANGES = (
         lambda results: {"meeting_id": results["meeting"]["id"]},
     ),
     Step(
-        "The meeting is deleted with a raw request, which reaches any endpoint.",
+        "A raw request, which can reach any endpoint, deletes the meeting.",
         "raw-request",
         lambda results: {"method": "DELETE", "url": f"/meetings/{results['meeting']['id']}"},
     ),
     Step(
-        "The meeting is gone, as the error says.",
+        "The meeting no longer exists, so this call fails.",
         "get-meeting",
         lambda results: {"meeting_id": results["meeting"]["id"]},
         fails=True,
@@ -103,7 +103,7 @@ CHANGES = (
 LEAVING = (
     Step("All users of the account.", "list-users", lambda results: {}),
     Step(
-        "She leaves the account; whether to delete or unlink her user is never left to Zoom.",
+        "She leaves the account; her user is unlinked, not deleted.",
         "delete-user",
         lambda results: {"user_id": results["host"]["id"]},
     ),
@@ -113,7 +113,7 @@ ACCOUNT_STEPS = (*MEETING, *CHANGES)  # a real account gets no new users or regi
 
 
 def play(connector: Connector, client: Client, base_url: str | None, steps: tuple[Step, ...], say: Say) -> None:
-    """Run the steps; raise the first error that no step expects."""
+    """Run the steps in order; raise the first error of a step that is not expected to fail."""
     results: dict[str, Any] = {"host": {"id": "me"}}
     for number, step in enumerate(steps, 1):
         inputs = step.inputs(results)

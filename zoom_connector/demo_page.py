@@ -1,4 +1,4 @@
-"""Serves the demo's page: the HTTP service on loopback, in a thread, connected to a sandbox and its webhooks."""
+"""Serves the demo's page: the HTTP service on loopback, in a thread, with a sandbox as its vendor."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from .sandbox import Sandbox
 
 @contextmanager
 def serve_page(connector: Connector, zoom: Sandbox, port: int = 0) -> Iterator[str]:
-    """Serve the page on a loopback port (0: any free one) and yield its URL; raises `OSError` if it cannot open."""
+    """Serve the page on a loopback port (0: any free one) and yield its URL; raise `OSError` if it cannot be opened."""
     secret = secrets.token_urlsafe(16)
     with socket.create_server(("127.0.0.1", port)) as listener:
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # or a reused connection delays each body
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # otherwise a reused connection delays each body
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         settings = ServiceSettings(base_url=zoom.base_url, oauth_url=zoom.origin, public_url=url)
         app = service_app(
@@ -35,7 +35,7 @@ def serve_page(connector: Connector, zoom: Sandbox, port: int = 0) -> Iterator[s
             webhook_secrets={"webhook": secret},
         )
         config = uvicorn.Config(app, log_config=None, access_log=False, ws="none")
-        config.timeout_graceful_shutdown = 1  # the page keeps a long poll open
+        config.timeout_graceful_shutdown = 1  # because the page keeps a long poll open
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="demo-page")
         thread.start()

@@ -167,7 +167,7 @@ def test_a_refusal_is_not_sent_again(status: int) -> None:
 def test_an_address_that_does_not_know_the_secret_is_not_subscribed(trigger: Trigger) -> None:
     app = webhook_app(trigger, SECRET, print, store=MemoryStore())
     with Sandbox() as zoom, serving(app) as server:
-        with pytest.raises(ValueError, match="did not answer the validation"):
+        with pytest.raises(ValueError, match="failed the URL validation"):
             zoom.hooks.subscribe(server.url, "another")
         with pytest.raises(ValueError):
             zoom.hooks.subscribe("http://127.0.0.1:1/", SECRET)

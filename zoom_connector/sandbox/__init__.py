@@ -1,4 +1,4 @@
-"""A local Zoom: the documented endpoints over real HTTP, with state, for tests, demos and offline work.
+"""A simulated Zoom: the documented endpoints over real HTTP, with state, for tests, demos and offline work.
 
 It is built from Zoom's documentation (`endpoints.json`) and not from the connector's definitions, and it imports
 nothing from the connector, so that it can contradict them.
@@ -9,8 +9,8 @@ nothing from the connector, so that it can contradict them.
 The modules: `sandbox` assembles the parts; `server` and `wire` speak HTTP; `zoom` takes a request through `auth`,
 `endpoints` (the data file), `limits`, `checks` and `conditions` to its handler in `users`, `meetings`, `registrants`,
 `webinars`, `recordings` or `chat`; the handlers read and change the `account`, which `seed` has filled. `downloads`
-serves recording files. A `Fault` (`faults`) says how a request goes wrong; it is injected, or drawn from `kinds` by
-`chances`. Answers that would harm a trusting client are kinds of faults too (`hostile`, `edits`). `record` logs the
+serves recording files. A `Fault` (`faults`) describes how a request fails; it is injected, or drawn from `kinds` by
+`chances`. Responses that would harm a trusting client are kinds of faults too (`hostile`, `edits`). `record` logs the
 outcome of each request, and other programs control the sandbox over HTTP below `/_sandbox` (`control`).
 
 Where Zoom documents nothing, the sandbox is strict: a number with a decimal point is not an integer, null is not a

@@ -1,4 +1,4 @@
-"""The state of one Zoom account: users, meetings, webinars and the rest; it knows no HTTP and checks no requests.
+"""The state of one Zoom account: users, meetings, webinars and more. It knows no HTTP and checks no requests.
 
 Only the server's loop touches this state. Each row has a `seq`, which orders it in every list.
 """
@@ -29,7 +29,7 @@ R = TypeVar("R", bound=Row)
 
 
 class ObjectTable(Generic[R]):
-    """Rows in the order of their `seq`; adding and removing is fast, and `rows` is cached until a change."""
+    """Rows in the order of their `seq`. Adding and removing are fast; `rows` is cached until the next change."""
 
     def __init__(self) -> None:
         self._rows: dict[int, R] = {}
@@ -63,7 +63,7 @@ class ObjectTable(Generic[R]):
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class User:
-    """A user of the account: `profile` holds the fields Zoom returns, `settings` the defaults of new meetings."""
+    """A user: `profile` has the fields that Zoom returns, `settings` the defaults of new meetings."""
 
     seq: int
     id: str
@@ -87,7 +87,7 @@ class User:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Occurrence:
-    """One date of a recurring meeting or webinar; `changes` holds the updates to this date alone."""
+    """One date of a recurring meeting or webinar; `changes` has the updates to this date alone."""
 
     id: str
     start: float
@@ -98,7 +98,7 @@ class Occurrence:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Registrant:
-    """A person who registered; `occurrences` is None for all dates."""
+    """A person who registered for the dates `occurrences`; None: all dates."""
 
     seq: int
     id: str
@@ -130,7 +130,7 @@ class Registrants:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class ScheduledEvent:
-    """The common part of meetings and webinars; `details` holds the other fields Zoom returns."""
+    """The common part of meetings and webinars; `details` has the remaining fields that Zoom returns."""
 
     seq: int
     id: int
@@ -178,7 +178,7 @@ class Webinar(ScheduledEvent):
 
 
 class Account:
-    """One Zoom account; `conditions` holds names of `conditions.CONDITIONS`, `origin` is the sandbox's own origin."""
+    """One Zoom account; `conditions` has names from `conditions.CONDITIONS`, `origin` is the sandbox's own origin."""
 
     def __init__(
         self, *, clock: Callable[[], float], seed: int, page_token_lifetime: float, plan: str | None = None
@@ -212,15 +212,15 @@ class Account:
         return self._seq
 
     def new_id(self) -> str:
-        """Make an id of 22 URL-safe characters."""
+        """Return a new id of 22 URL-safe characters."""
         return base64.urlsafe_b64encode(self.draw.randbytes(16)).decode().rstrip("=")
 
     def new_uuid(self) -> str:
-        """Make a meeting's UUID: base64 with `+`, `/` and `=`, as Zoom's are."""
+        """Return a new meeting UUID in base64, which can contain `+`, `/` and `=`, as Zoom's do."""
         return base64.b64encode(self.draw.randbytes(16)).decode()
 
     def new_number(self) -> int:
-        """Make an unused meeting or webinar number of 11 digits."""
+        """Return an unused meeting or webinar number of 11 digits."""
         while True:
             number = self.draw.randrange(80_000_000_000, 90_000_000_000)
             if number not in self.meetings and number not in self.webinars:
@@ -255,7 +255,7 @@ class Account:
         meeting.host.meetings.remove(meeting)
 
     def add_file(self, path: str, *, size: int, extension: str, meeting: int = 0) -> str:
-        """Offer a file for download at `path` and return the path."""
+        """Make a file available for download at `path`, and return the path."""
         self.files[path] = RecordedFile(path=path, size=size, extension=extension, meeting=meeting)
         return path
 

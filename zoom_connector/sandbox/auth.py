@@ -1,4 +1,4 @@
-"""Authorizes requests by their bearer token, its lifetime and its scopes; holds no other state."""
+"""Authorizes requests by their bearer token, its lifetime and its scopes. Its only state is the issued tokens."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from .wire import WireRequest
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
-    """The rights of one token: its scopes (None: all) and its end in seconds since the epoch (None: never).
+    """The rights of one token: its scopes (None: all) and its expiry in seconds since the epoch (None: never).
 
-    `user` is the id of the user who signed in and is `me`; None: the account's owner.
+    `user` is the id of the user who signed in, who is `me`; None: the account's owner.
     """
 
     scopes: frozenset[str] | None = None
@@ -66,7 +66,7 @@ def bearer(request: WireRequest) -> str:
 
 
 def refusal(code: int, about: str) -> ZoomRefusal:
-    """Return the refusal common to all endpoints that has this code and contains `about`."""
+    """Return the refusal that all endpoints share with this code and with `about` in its message."""
     return next(each for each in common() if each.code == code and about in each.says).fill({})
 
 

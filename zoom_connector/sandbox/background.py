@@ -1,4 +1,4 @@
-"""Runs a server on an event loop in a separate thread; it only starts and stops the server."""
+"""Runs a server on an event loop in a separate thread; knows nothing about the server."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Act = Callable[[], Coroutine[Any, Any, None]]
 
 
 class Background:
-    """A thread that runs `start` on its event loop, and `stop` at the end; raises the OSError of a failed `start`."""
+    """A thread whose event loop runs `start` first and `stop` last; raises the OSError of a failed `start`."""
 
     def __init__(self, start: Act, stop: Act) -> None:
         self._start = start
@@ -28,7 +28,7 @@ class Background:
             raise self._failure
 
     def run(self, act: Callable[[], T]) -> T:
-        """Call `act` on the loop, between two requests, and return its result."""
+        """Call `act` on the loop between two requests, and return its result."""
 
         async def call() -> T:
             return act()

@@ -1,8 +1,8 @@
 """The random plan: chooses faults for requests at random but repeatably; it reads requests and touches nothing else.
 
-The seed, a request's group and its number within the group decide whether it fails and how. A group has the same
-endpoint, query without page token, and body; ids in the path do not count, since the account assigns them in order of
-arrival. So the same calls meet the same faults, whatever the order in which concurrent workers send them.
+The seed, a request's group and its number within the group determine whether it fails and how. The requests of a group
+have the same endpoint, body, and query without page token. Ids in the path are ignored, because the account assigns
+them in order of arrival. So the same calls meet the same faults, in whatever order concurrent workers send them.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ class Odds:
     Args:
         seed: another seed draws other faults.
         rate: the share of requests that fail, from 0 to 1.
-        kinds: the names in `KINDS` to draw from, equally likely among those that fit the request. The default leaves
-            out `daily_limited`, since a client that obeys it sends nothing more that day, and all hostile kinds.
+        kinds: the names in `KINDS` to draw from; all that fit the request are equally likely. The default leaves out
+            all hostile kinds and `daily_limited`, because a client that obeys it sends nothing more that day.
         delay: the longest delay (seconds) of `late` and `slow`.
     """
 
@@ -43,7 +43,7 @@ class Odds:
 
     @classmethod
     def read(cls, plan: str | Mapping[str, Any]) -> Odds:
-        """Read `seed=7,rate=0.1,kinds=late+reset_after,delay=0.2` or a mapping of the same; raise ValueError."""
+        """Read `seed=7,rate=0.1,kinds=late+reset_after,delay=0.2` or such a mapping, or raise ValueError."""
         values = dict(plan) if isinstance(plan, Mapping) else _read_text(plan)
         unknown = sorted(values.keys() - {"seed", "rate", "kinds", "delay"})
         if unknown:
@@ -80,7 +80,7 @@ def _read_kinds(kinds: Any) -> tuple[str, ...]:
 
 
 def read_latency(latency: Latency) -> tuple[float, float]:
-    """Read the shortest and longest wait (seconds) from `0.05`, `0.01-0.2` or numbers; raise ValueError."""
+    """Read the shortest and longest delay in seconds from `0.05`, `0.01-0.2` or numbers; raise ValueError."""
     parts = str(latency or 0).split("-", 1) if isinstance(latency, str | int | float | None) else list(latency)
     try:
         low, high = float(parts[0]), float(parts[-1])
@@ -92,7 +92,7 @@ def read_latency(latency: Latency) -> tuple[float, float]:
 
 
 class Chances:
-    """Draws the faults of a random plan; `may_revoke` is True for requests whose token can be renewed."""
+    """Draws the faults of a random plan; `may_revoke` returns True for requests whose token can be renewed."""
 
     def __init__(self, odds: Odds, may_revoke: Callable[[WireRequest], bool]) -> None:
         self.odds = odds
@@ -122,7 +122,7 @@ class Chances:
 
 
 def _group(request: WireRequest) -> bytes | None:
-    """Return a request's group; None for OAuth and unknown paths, which have no random faults."""
+    """Return the group of a request; None for OAuth and unknown paths, which get no random faults."""
     path, _, query = request.target.partition("?")
     match = endpoints.find(request.method, path[3:]) if path.startswith("/v2/") else None
     if match is not None:

@@ -1,4 +1,4 @@
-"""The Team Chat endpoints, for channels and messages; they read the account and know no HTTP."""
+"""The Team Chat endpoints for channels and messages. They read the account and know no HTTP."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def list_channels(account: Account, call: Call) -> dict[str, Any]:
 
 
 def _find_member(account: Account, call: Call) -> User:
-    """Find the user of a path; Zoom documents no code for an unknown user here, so raise the common 1001."""
+    """Find the user of a path, or raise the common 1001: Zoom documents no code for an unknown user here."""
     user = account.find_user(call.path["userId"])
     if user is None:
         raise call.refusal(1001, "User does not exist: {userId}")
@@ -81,7 +81,7 @@ def _refuse_contradictions(call: Call) -> None:
 
 
 def _window(call: Call) -> tuple[float, float]:
-    """Read the time range: `date` wins over `from` and `to`; without any of them, all that Zoom returns."""
+    """Read the time range. `date` takes precedence over `from` and `to`; the default is all that Zoom returns."""
     query = call.query
     now = call.now
     if "date" in query:

@@ -1,4 +1,4 @@
-"""Checks a request's path, query and body against Zoom's documentation; it reads no account state."""
+"""Checks a request's path, query and body against Zoom's documentation; reads no account state."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _is_integer(_checker: object, value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)  # 45.0 is a number, not an integer
 
 
-_extend: Any = extend  # it has no types
+_extend: Any = extend  # `extend` has no type hints
 _Validator = _extend(
     Draft202012Validator, type_checker=Draft202012Validator.TYPE_CHECKER.redefine("integer", _is_integer)
 )
@@ -50,7 +50,7 @@ def _validators() -> dict[str, Any]:
 
 
 def check(endpoint: Endpoint, request: WireRequest, path: dict[str, str], now: float) -> Call:
-    """Turn a request into a `Call`, or raise the refusal that Zoom would answer with."""
+    """Turn a request into a `Call`, or raise the refusal that Zoom would send."""
     call = Call(endpoint=endpoint, request=request, path=path, now=now)
     for name, rule in endpoint.path_params.items():
         if rule["type"] == "integer" and not (path[name].isascii() and path[name].isdigit()):
@@ -62,7 +62,7 @@ def check(endpoint: Endpoint, request: WireRequest, path: dict[str, str], now: f
 
 
 def read_query(call: Call, text: str) -> dict[str, Any]:
-    """Read the query: convert known parameters to their types, fill in defaults, ignore unknown parameters."""
+    """Read the query: convert parameters to their types, fill in defaults, and ignore unknown parameters."""
     pairs = dict(parse_qsl(text, keep_blank_values=True)) if text else {}
     values: dict[str, Any] = {}
     wrong = []
@@ -138,7 +138,7 @@ def _fields(error: ValidationError) -> list[str]:
 
 
 def _special(call: Call, body: dict[str, Any]) -> ZoomRefusal | None:
-    """Return the refusal for values that get a special message from Zoom; None for all others."""
+    """Return the refusal for a value to which Zoom responds with a special message; None for all others."""
     user = body.get("user_info")
     if call.endpoint.operation == "userCreate" and isinstance(user, dict):
         if user.get("type") == 3:

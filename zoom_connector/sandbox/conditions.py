@@ -1,7 +1,7 @@
-"""Conditions: account states that make Zoom refuse requests; raises refusals and changes nothing.
+"""Conditions: account states that make Zoom refuse requests. Raises refusals and changes no state.
 
-Zoom refuses many requests because of the state of an account, not of the request. Each name switches on one such
-state: `Sandbox(conditions={"no_webinar_plan"})`. `DESCRIPTIONS` explains every name.
+Zoom refuses many valid requests because of the state of the account. Each name turns on one such state:
+`Sandbox(conditions={"no_webinar_plan"})`. `DESCRIPTIONS` explains every name.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _FREE_MAIL = ("@gmail.com", "@hotmail.com", "@yahoo.com", "@freemail.example")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StateRule:
-    """A documented refusal that a condition causes at some endpoints for the requests that `when` accepts."""
+    """A documented refusal that a condition causes at the endpoints `at`, for the requests that `when` accepts."""
 
     name: str
     at: tuple[str, ...]  # operations; empty: all
@@ -87,8 +87,8 @@ DESCRIPTIONS: dict[str, str] = {
     "daily_limited": "the account has used up today's requests",
     "host_limited": "the host has used up today's 100 creations and updates",
     "pages_expired": "page tokens have expired",
-    "webinars_by_number": "lists of webinars have no next_page_token, only page numbers",
-    "refusals_in_200": "webinar endpoints refuse with HTTP 200, as old ones did",
+    "webinars_by_number": "lists of webinars have page numbers but no next_page_token",
+    "refusals_in_200": "webinar endpoints refuse with HTTP 200, as they used to",
 }
 CONDITIONS = frozenset(DESCRIPTIONS)
 

@@ -1,4 +1,4 @@
-"""The bytes of recording files and of endless bodies, computed as they are read; nothing is stored."""
+"""The bytes of recording files and of endless bodies, which are computed when they are read and never stored."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _BLOCK = 1 << 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Content:
-    """`size` bytes from offset `start` of an endless sequence derived from `name`; supports slices, as bytes do.
+    """A part of an endless sequence derived from `name`: `size` bytes from offset `start`. Can be sliced like bytes.
 
     The sequence never repeats, so a test notices a piece that arrives twice, in the wrong place or from another file.
     """
@@ -37,7 +37,7 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class Endless:
-    """The same bytes repeated, longer than any client waits for; supports slices, as bytes do."""
+    """The same bytes repeated, for longer than any client reads. Can be sliced like bytes."""
 
     piece: bytes
 
@@ -55,7 +55,7 @@ class Endless:
 class RecordedFile:
     """A file that can be downloaded at `path`; `meeting` is the number of its meeting, 0 if it has none.
 
-    Each `version` has its own bytes and tag, as when Zoom processes a recording again.
+    Each `version` has different bytes and a different tag, as when Zoom processes a recording again.
     """
 
     path: str
@@ -70,6 +70,6 @@ class RecordedFile:
         return '"' + hashlib.sha256(f"{self.path} {self.version}".encode()).hexdigest()[:32] + '"'
 
     def content(self, first: int = 0, last: int | None = None) -> Content:
-        """Return the bytes from `first` up to `last`, exclusive; None: to the end."""
+        """Return the bytes from `first` up to but excluding `last`; None: to the end."""
         stop = self.size if last is None else last
         return Content(name=f"{self.path} {self.version}", start=first, size=stop - first)

@@ -1,6 +1,6 @@
-"""Controls a running sandbox over HTTP, below `/_sandbox`: faults, limits and subscriptions; reports what happened.
+"""Controls a running sandbox over HTTP, below `/_sandbox`: sets faults, limits and subscriptions, reports counts.
 
-A body must have a JSON content type, so that no page in a browser can send one.
+A body must have a JSON content type, which a web page of another origin cannot send.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from .kinds import KINDS
 from .wire import WireRequest, WireResponse
 
 CONTROL = "/_sandbox"
-Sandbox = Any  # `sandbox.Sandbox`, which imports this module
+Sandbox = Any  # `sandbox.Sandbox`; importing it would be circular
 
 
 def _say_faults(sandbox: Sandbox, _: Any) -> Any:
@@ -131,7 +131,7 @@ _ROUTES: dict[str, dict[str, Callable[[Sandbox, Any], Any]]] = {
 
 
 def steer(sandbox: Sandbox, request: WireRequest) -> WireResponse:
-    """Answer a request below `/_sandbox`; every error says what to do."""
+    """Respond to a request below `/_sandbox`; every error says what to do."""
     route = _ROUTES.get(request.target.partition("?")[0].removeprefix(CONTROL))
     if route is None:
         return _json(404, {"error": f"Not found. The paths are {', '.join(CONTROL + path for path in _ROUTES)}."})

@@ -1,8 +1,8 @@
-"""Serves recording files, whole or in ranges, to authorized clients; it reads the account and moves no bytes.
+"""Serves recording files, whole or in ranges, to authorized clients. It reads the account and does no I/O.
 
-A request must carry, in its header, an access token of the account or the `download_access_token` of the file's
-meeting. With storage, the sandbox redirects downloads to a signed URL on a second port. Like the storage that Zoom
-uses, that port refuses requests that also carry a token.
+The Authorization header of a request must contain an access token of the account or the `download_access_token` of the
+file's meeting. With storage, the sandbox redirects downloads to a signed URL on a second port. Like the storage that
+Zoom uses, that port refuses requests that also carry a token.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Downloads:
         return request.target.partition("?")[0] in self._account.files
 
     def answer(self, request: WireRequest) -> WireResponse:
-        """Answer a request for a file at the URL that the API returned."""
+        """Respond to a request for a file at the URL that the API returned."""
         file = self._account.files[request.target.partition("?")[0]]
         if request.method not in ("GET", "HEAD"):
             return _refuse(405, "Method not allowed")
@@ -49,7 +49,7 @@ class Downloads:
         return serve(file, request)
 
     def answer_in_storage(self, request: WireRequest) -> WireResponse:
-        """Answer a request for a file at the URL that a download was redirected to."""
+        """Respond to a request for a file at the URL that a download was redirected to."""
         path, _, query = request.target.partition("?")
         file = self._account.files.get(path.removeprefix(STORAGE)) if path.startswith(STORAGE) else None
         if file is None or query != f"key={self._key(file)}":
@@ -72,7 +72,7 @@ class Downloads:
 
 
 def issue(account: Account, meeting: int, expires: int) -> str:
-    """Make a `download_access_token`, valid for the files of one meeting until `expires` (seconds since the epoch)."""
+    """Return a `download_access_token` for one meeting's files, valid until `expires` (seconds since the epoch)."""
     content = f"{meeting}.{expires}".encode()
     return base64.urlsafe_b64encode(_sign(account, content) + content).decode().rstrip("=")
 
@@ -95,7 +95,7 @@ def _sign(account: Account, content: bytes) -> bytes:
 
 
 def serve(file: RecordedFile, request: WireRequest) -> WireResponse:
-    """Answer with a whole file or with the range that the request names."""
+    """Respond with a whole file or with the requested range."""
     headers = (
         ("accept-ranges", "bytes"),
         ("etag", file.tag),

@@ -1,7 +1,7 @@
-"""Alters real answers in ways that must not harm a client; it changes JSON bodies and sends nothing.
+"""Alters JSON bodies of real responses in ways that must not harm a client; sends nothing.
 
-Each of `EDITS` takes the answer's data and returns the bytes to send instead. Values that data cannot hold (a number of
-5,000 digits, `NaN`, a duplicate key) are written as text.
+Each function in `EDITS` takes the data of a response and returns the bytes to send instead. Values that Python data
+cannot represent (a number of 5,000 digits, a duplicate key) are written as text.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Write = Callable[[Any], str]  # writes a value that is neither an object nor a l
 
 
 def _text(value: Any, leaf: Write, pair: Callable[[str, str], str] = lambda key, inner: f"{key}:{inner}") -> str:
-    """Write data as JSON, using these functions for leaves and pairs."""
+    """Write data as JSON, with the given functions for leaves and for pairs of key and value."""
     if isinstance(value, dict):
         pairs = (pair(json.dumps(key), _text(inner, leaf, pair)) for key, inner in value.items())
         return f"{{{','.join(pairs)}}}"
@@ -84,7 +84,7 @@ EDITS: dict[str, Callable[[Any], bytes]] = {
 
 
 def edited(name: str, answer: WireResponse) -> WireResponse:
-    """Return the answer with the edit `name` applied; an answer that is not JSON stays unchanged."""
+    """Return the response with the edit `name` applied; a response that is not JSON stays unchanged."""
     try:
         data = json.loads(answer.body) if isinstance(answer.body, bytes) else None
     except ValueError:

@@ -1,4 +1,4 @@
-"""Builds the events that changes of the account cause, with the payloads that Zoom documents; it sends nothing."""
+"""Builds the events that changes of the account cause, with the payloads that Zoom documents; sends nothing."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def before(account: Account, call: Call) -> dict[str, Any] | None:
 def after(
     account: Account, call: Call, old: dict[str, Any] | None, answer: Mapping[str, Any] | None
 ) -> Iterator[Emitted]:
-    """Yield the events that a call caused; `old` comes from `before`, `answer` is the call's answer."""
+    """Yield the events that a call caused; `old` comes from `before`, `answer` is the data of the response."""
     operation = call.endpoint.operation
     by = _operator(account)
     occurrence = call.query.get("occurrence_id")
@@ -87,7 +87,7 @@ def after(
 
 
 def live(meeting: Meeting, ended: float | None) -> Emitted:
-    """Return the event that a meeting started, or ended at `ended`; here Zoom writes the meeting number as text."""
+    """Return the event that a meeting started, or ended at `ended`, in which Zoom writes the meeting number as text."""
     details = {name: value for name, value in _event(meeting).items() if name in _NOT_DELETED}
     details.update(id=str(meeting.id), host_email=meeting.host.email)
     details["start_time"] = write_time(meeting.start or meeting.created)
@@ -97,7 +97,7 @@ def live(meeting: Meeting, ended: float | None) -> Emitted:
 
 
 def deauthorized(client_id: str, user: User, now: float) -> Emitted:
-    """Return the event that a user removed an app; here Zoom puts `event_ts` into the payload."""
+    """Return the event that a user removed an app, which has its `event_ts` in the payload."""
     time = write_time(now)
     payload = {"account_id": ACCOUNT_ID, "user_id": user.id, "client_id": client_id, "deauthorization_time": time}
     signature = hashlib.sha256(f"{client_id} {user.id} {now}".encode()).hexdigest()
@@ -154,7 +154,7 @@ def _registrant(event: ScheduledEvent, registrant: Registrant) -> dict[str, Any]
 
 
 def _difference(now: dict[str, Any], then: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the fields that differ, with their new and with their old values; each result has the id."""
+    """Return the changed fields with their new values, and with their old values; both results include the id."""
     new, old = {"id": now["id"]}, {"id": now["id"]}
     for name in {**now, **then}:
         if isinstance(now.get(name), dict) and isinstance(then.get(name), dict) and name == "settings":

@@ -1,7 +1,7 @@
-"""Zoom's documented endpoints, read from `endpoints.json`, and the endpoint that a path means; touches no state.
+"""Zoom's documented endpoints, read from `endpoints.json`, and the search for the endpoint of a path; touches no state.
 
-An `Endpoint` has its parameters, the schema of its body, its documented refusals and the schema of its answer.
-A `ZoomRefusal` is the error that a request gets; its message always comes from the data file.
+An `Endpoint` has its parameters, its documented refusals, and the schemas of its request and response bodies.
+A `ZoomRefusal` is an error response; its message always comes from the data file.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _ESCAPE = re.compile("%[0-9A-Fa-f]{2}")
 
 
 class ZoomRefusal(Exception):
-    """Zoom refuses a request: HTTP status, Zoom's own code, message, and the invalid fields if it names any."""
+    """A refusal by Zoom: HTTP status, Zoom's own code, message, and the invalid fields if it names any."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class DocumentedRefusal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """Zoom's documentation of one method and path; `answer` is the JSON Schema of a success, None for 204."""
+    """Zoom's documentation of one method and path; `answer` is the JSON Schema of a success, None for a 204."""
 
     method: str
     path: str
@@ -90,7 +90,7 @@ class Endpoint:
         raise LookupError(f"{self.key} documents no refusal {code} about {about!r}")
 
     def fields_of(self, *path: str) -> tuple[str, ...]:
-        """Name the fields that an answer may have at `path`, e.g. `("users",)` for the rows of a list."""
+        """Return the names of a response's fields at `path`, e.g. `("users",)` for the rows of a list."""
         node: Any = self.answer or {}
         for name in path:
             node = node["properties"][name]
@@ -100,7 +100,7 @@ class Endpoint:
 
 @dataclass(slots=True, kw_only=True)
 class Call:
-    """A checked request to one endpoint: its path and query values are converted, its defaults filled in."""
+    """A checked request to one endpoint, with converted path and query values and with defaults filled in."""
 
     endpoint: Endpoint
     request: WireRequest
@@ -127,7 +127,7 @@ def _data() -> Any:
 
 @cache
 def common() -> tuple[DocumentedRefusal, ...]:
-    """Return the refusals that every endpoint may answer with."""
+    """Return the refusals that all endpoints share."""
     return tuple(DocumentedRefusal(**row) for row in _data()["common"])
 
 
@@ -145,7 +145,7 @@ def endpoints() -> tuple[Endpoint, ...]:
 
 @cache
 def _routes() -> dict[tuple[str, int], list[tuple[tuple[str, ...], Endpoint]]]:
-    """Group the endpoints by method and number of segments, so that `find` compares only a few."""
+    """Group the endpoints by method and number of path segments, so that `find` compares only a few."""
     routes: dict[tuple[str, int], list[tuple[tuple[str, ...], Endpoint]]] = {}
     for endpoint in endpoints():
         segments = tuple(endpoint.path[1:].split("/"))
@@ -154,7 +154,7 @@ def _routes() -> dict[tuple[str, int], list[tuple[tuple[str, ...], Endpoint]]]:
 
 
 def find(method: str, path: str) -> tuple[Endpoint, dict[str, str]] | None:
-    """Find the endpoint of a raw path below `/v2` and the path's values; None for an unknown path."""
+    """Return the endpoint of a raw path below `/v2` and the path's values; None for an unknown path."""
     segments = path[1:].split("/")
     for pattern, endpoint in _routes().get((method, len(segments)), ()):
         if all(part[0] == "{" or part == segment for part, segment in zip(pattern, segments, strict=True)):
@@ -165,7 +165,7 @@ def find(method: str, path: str) -> tuple[Endpoint, dict[str, str]] | None:
 
 
 def read_segment(raw: str) -> str:
-    """Read one path segment as Zoom's gateway and then Zoom do.
+    """Decode one path segment as Zoom's gateway and then Zoom itself do.
 
     A value that starts with "/" or contains "//" loses slashes on the way unless it was encoded twice. Any other value
     is decoded once. A bare "+" is a space, so email addresses and UUIDs must write it as %2B.

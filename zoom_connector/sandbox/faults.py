@@ -1,7 +1,7 @@
-"""Faults: the ways a request can fail, and the queue of injected faults; this module draws none at random.
+"""Faults: the ways in which a request can fail, and the queue of injected faults. Draws none at random.
 
-A `Fault` is a value. It comes from the queue that `inject` fills or from the random plan (`chances`); the sandbox asks
-both once for every request.
+A `Fault` is plain data. It comes from the queue that `inject` fills or from the random plan (`chances`); the sandbox
+asks each once for every request.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ from .wire import JSON, WireRequest, WireResponse
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """A failure, and the requests that it affects.
+    """One way to fail, and the requests that it affects.
 
     Args:
         kind: the name in the counters.
         match: `GET /v2/users`: method and raw path without query, `*` for any text; None: every request.
         page: match only requests that carry a page token.
-        status: answer with this status, `body`, `headers` and `content_type` instead of Zoom's answer.
-        drop: close the connection instead of answering.
+        status: respond with this status, `body`, `headers` and `content_type` instead of Zoom's response.
+        drop: close the connection without a response.
         carry_out: with `status` or `drop`, carry the request out anyway.
-        cut: announce the whole body, send this many bytes of it (below 1.0: this share) and close.
+        cut: announce the whole body, send this many bytes of it (below 1.0: this fraction) and close.
         takes: seconds that sending the body takes.
-        delay: seconds to wait before answering.
-        condition: refuse the request as Zoom does under this one of `conditions.CONDITIONS`.
-        repeat_page: return the same page token that the request carried, so that the page leads to itself.
-        revoke: revoke the request's token first, for good.
-        edit: return the real answer, altered by this one of `edits.EDITS`.
+        delay: seconds to wait before responding.
+        condition: refuse the request as Zoom does under this condition, one of `conditions.CONDITIONS`.
+        repeat_page: return the page token of the request, so that the page leads to itself.
+        revoke: first revoke the request's token for good.
+        edit: return the real response, altered by this function of `edits.EDITS`.
         head: bytes to send verbatim before the body, from the status line to the empty line; the connection closes
             after the body.
         endless: repeat the body forever, without a length.
@@ -91,14 +91,14 @@ class Fault:
         return method in ("", "*", request.method) and fnmatchcase(request.target.partition("?")[0], path)
 
     def rewrite(self, request: WireRequest) -> WireRequest:
-        """Return the request to carry out: for a list that never ends, always its first page."""
+        """Return the request to carry out: under the edit `endless_list`, always the first page of the list."""
         token = page_token(request)
         if self.edit != "endless_list" or not token:
             return request
         return replace(request, target=request.target.replace(quote(token, safe=""), ""))
 
     def apply(self, request: WireRequest, carry_out: Callable[[], WireResponse]) -> WireResponse:
-        """Return the response to a request under this fault; call `carry_out` only if the fault lets Zoom act."""
+        """Return the response to a request under this fault; call `carry_out` only if Zoom carries the request out."""
         is_instead = self.drop or self.status is not None
         response = carry_out() if self.carry_out or not is_instead else WireResponse(status=self.status or 500)
         if self.status is not None:
@@ -128,10 +128,10 @@ class Fault:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FaultKind:
-    """One kind of fault: `draw` makes a fault from random numbers and the longest delay (seconds).
+    """One kind of fault: `draw` makes a fault from random numbers and the longest delay in seconds.
 
-    `fits` is True for requests that the kind can affect. With `by_chance` False, only a random plan that names the kind
-    draws it.
+    `fits` returns True for requests that the kind can affect. If `by_chance` is False, only a random plan that names
+    the kind draws it.
     """
 
     description: str
@@ -141,7 +141,7 @@ class FaultKind:
 
 
 def has_body(request: WireRequest) -> bool:
-    return request.method in ("GET", "POST")  # Zoom answers the others with 204
+    return request.method in ("GET", "POST")  # Zoom responds to other methods with 204
 
 
 def is_api(request: WireRequest) -> bool:
@@ -168,10 +168,10 @@ def _with_page_token(answer: WireResponse, token: str) -> WireResponse:
 
 
 def change(fault: Fault, changes: Mapping[str, Any]) -> Fault:
-    """Return `fault` with these fields, in the form that `inject` and JSON use; None leaves a field; raise ValueError.
+    """Return `fault` with the fields that `inject` or a JSON body gives; None leaves a field unchanged.
 
     `body` and `head` may be bytes or text, `body` also a mapping, `headers` a mapping or pairs, `drop` "before" or
-    "after".
+    "after". Raises ValueError for unknown fields and invalid values.
     """
     values = {name: value for name, value in changes.items() if value is not None}
     unknown = sorted(values.keys() - set(FIELDS))
@@ -241,7 +241,7 @@ _VALID: dict[str, Callable[[Any], bool]] = {
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class _Injection:
-    """A fault, its remaining uses, and the matching requests that it still lets pass first."""
+    """A fault with its remaining uses, and the number of matching requests to let pass before them."""
 
     fault: Fault
     times: int
@@ -249,7 +249,7 @@ class _Injection:
 
 
 class Queue:
-    """The injected faults, each for a number of matching requests; locked, since tests inject from another thread."""
+    """The injected faults, each for a number of matching requests. Thread-safe, because tests inject from outside."""
 
     def __init__(self) -> None:
         self._injections: list[_Injection] = []
@@ -259,9 +259,9 @@ class Queue:
         return sum(injection.times for injection in self._injections)
 
     def add(self, fault: Fault, times: int = 1, skip: int = 0) -> None:
-        """Use `fault` for `times` matching requests, after letting `skip` of them pass."""
+        """Use `fault` for `times` matching requests, after letting `skip` others pass."""
         if not (isinstance(times, int) and isinstance(skip, int) and times >= 1 and skip >= 0):
-            raise ValueError("times must be a whole number from 1, skip from 0")
+            raise ValueError("times must be a whole number of at least 1, skip of at least 0")
         with self._lock:
             self._injections.append(_Injection(fault=fault, times=times, skip=skip))
 
@@ -270,7 +270,7 @@ class Queue:
             self._injections.clear()
 
     def take(self, request: WireRequest) -> Fault | None:
-        """Return the oldest fault that matches and is due, and count this use; None if there is none."""
+        """Return the oldest fault that is due for this request, and count its use; None if there is none."""
         if not self._injections:
             return None
         with self._lock:

@@ -1,7 +1,7 @@
 """Sends events to the subscribed URLs, with Zoom's signature, retries and URL validation.
 
-A delivery that gets 500 or above, a late answer or none is repeated 5, 25 and 85 minutes after the event, by the
-account's clock and with its first timestamp and signature. Any other answer ends it. One thread sends all deliveries.
+A delivery whose response is late, missing, or has a status of 500 or above is repeated 5, 25 and 85 minutes after the
+event, by the account's clock, with the original timestamp and signature. One thread sends all deliveries.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from . import emits
 from .account import Account
 from .endpoints import Call
 
-PATIENCE = 3.0  # seconds until an answer is late
+PATIENCE = 3.0  # seconds until a response is late
 RETRIES = (300.0, 1500.0, 5100.0)  # seconds after the event
 MOST = 20  # subscriptions of one app
 CLIENT_ID = "sandbox-client"  # the default app
@@ -31,7 +31,7 @@ CLIENT_ID = "sandbox-client"  # the default app
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subscription:
-    """One URL and the events it receives; `*` in an event's name matches any text."""
+    """One URL and the names of the events that it receives; `*` matches any text."""
 
     url: str
     secret: str = field(repr=False)
@@ -41,7 +41,7 @@ class Subscription:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryAttempt:
-    """One attempt to deliver an event; `status` 0: no answer."""
+    """One attempt to deliver an event; `status` 0: no response."""
 
     event: str
     url: str
@@ -92,7 +92,7 @@ class Hooks:
                 self._thread.start()
 
     def validate(self, subscription: Subscription) -> None:
-        """Make a URL prove that it knows the secret, as Zoom does at first and every 72 hours; raise ValueError."""
+        """Check, as Zoom does, that a URL knows the secret; raise ValueError if it does not."""
         token = token_urlsafe(16)
         now = self._account.clock()
         challenge = {
@@ -108,7 +108,7 @@ class Hooks:
         except ValueError:
             is_valid = False
         if not is_valid:
-            raise ValueError(f"{subscription.url} did not answer the validation (status {status})")
+            raise ValueError(f"{subscription.url} failed the URL validation (status {status})")
 
     @property
     def subscriptions(self) -> list[Subscription]:
@@ -116,9 +116,9 @@ class Hooks:
         return list(self._subscriptions)
 
     def emit(self, event: str, payload: dict[str, Any], *, client_id: str | None = None) -> None:
-        """Send an event to all matching subscriptions, or with `client_id` only to the matching ones of that app.
+        """Send an event to all matching subscriptions, or only to those of the app `client_id`.
 
-        An event has no `event_ts` of its own if its payload has one.
+        The event has no `event_ts` of its own if its payload has one.
         """
         now = self._account.clock()
         data = {"event": event, "event_ts": int(now * 1000), "payload": payload}
@@ -146,7 +146,7 @@ class Hooks:
         self.emit(*emits.live(meeting, self._account.clock()))
 
     def carry_out(self, handler: Callable[[Account, Call], Any], call: Call) -> Any:
-        """Call the handler and send the events that the call causes; return the handler's answer."""
+        """Call the handler, send the events that the call causes, and return the handler's result."""
         if not self._subscriptions:
             return handler(self._account, call)
         old = emits.before(self._account, call)
@@ -156,7 +156,7 @@ class Hooks:
         return answer
 
     def wait_until_idle(self, seconds: float = 10.0) -> bool:
-        """Wait until no delivery is due by the account's clock, for at most `seconds`; False if one still is."""
+        """Wait up to `seconds` until no delivery is due by the account's clock; return False if one still is."""
         until = time.monotonic() + seconds
         with self._changed:
             self._changed.notify_all()
@@ -183,7 +183,7 @@ class Hooks:
                 if not self._is_open:
                     return
                 if delivery is None:
-                    self._changed.wait(0.2)  # a test's clock jumps without a signal
+                    self._changed.wait(0.2)  # a test can move its clock without notifying this thread
                     continue
                 self._pending.remove(delivery)
                 self._sending += 1
@@ -219,7 +219,7 @@ def _digest(secret: str, message: bytes) -> str:
 
 
 def _post(url: str, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
-    """Post once; return status and body, with status 0 if no answer arrives in time."""
+    """Post once; return status and body. The status is 0 if no response arrives in time."""
     parts = urlsplit(url)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     connection = kind(parts.hostname or "", parts.port, timeout=PATIENCE)

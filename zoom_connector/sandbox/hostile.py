@@ -1,6 +1,6 @@
-"""Kinds of faults that would harm a trusting client: answers too large, too slow, too deep, or mislabelled.
+"""Kinds of faults that would harm a trusting client: responses too large, too slow, too deep, or mislabelled.
 
-A random plan draws them only if it names them. `edits.EDITS` makes those that alter the real answer.
+A random plan draws them only if it names them. `edits.EDITS` has the functions that alter the real response.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def _kind(
 
 
 def _edit(name: str, change: str) -> FaultKind:
-    return _kind(f"the real answer, but {change}", lambda: Fault(edit=name), _is_answered)
+    return _kind(f"the real response, but {change}", lambda: Fault(edit=name), _is_answered)
 
 
 def _retry(after: str) -> Fault:
@@ -50,7 +50,7 @@ def _retry(after: str) -> Fault:
 
 
 def _headed(head: str) -> Fault:
-    """Return a fault that sends the real answer's body after this head."""
+    """Return a fault that sends the body of the real response after this head."""
     return Fault(head=f"{head}\r\n".encode("latin-1"))
 
 
@@ -60,7 +60,7 @@ HOSTILE: dict[str, FaultKind] = {
         lambda: Fault(status=200, carry_out=True, body=bomb(), headers=(("content-encoding", "gzip"),)),
     ),
     "no_gzip": _kind(
-        "the real answer, labelled as gzip but not compressed",
+        "the real response, labelled as gzip but not compressed",
         lambda: _headed(f"{_OPEN}content-encoding: gzip\r\n"),
         has_body,
     ),
@@ -69,14 +69,14 @@ HOSTILE: dict[str, FaultKind] = {
         lambda: Fault(status=200, carry_out=True, body=b'{"topic":"and so on"},' * 1000, endless=True),
     ),
     "drip": _kind(
-        "the real answer, sent over an hour",
+        "the real response, sent over an hour",
         lambda: Fault(takes=3600.0),
         has_body,
     ),
     "no_numbers": _edit("no_numbers", "every number is NaN, Infinity or 1e400"),
     "long_numbers": _edit("long_numbers", "every number has 5,000 digits"),
-    "deep": _edit("deep", "next to 100,000 nested lists"),
-    "half_characters": _edit("half_characters", "every text ends with half of a surrogate pair"),
+    "deep": _edit("deep", "with 100,000 nested lists next to its data"),
+    "half_characters": _edit("half_characters", "every text ends with a lone surrogate"),
     "escapes": _edit("escapes", "every text contains terminal escape sequences and ends with a zero byte"),
     "twice": _edit("twice", "every key is duplicated, the second time with null"),
     "no_lists": _edit("no_lists", "with a text in place of every list"),
@@ -84,37 +84,37 @@ HOSTILE: dict[str, FaultKind] = {
     "no_object": _edit("no_object", "wrapped in a list"),
     "far_dates": _edit("far_dates", "every date is in the year 99999"),
     "endless_list": _edit("endless_list", "every page leads to another page"),
-    "charset": _edit("charset", "in UTF-16, without saying so"),
+    "charset": _edit("charset", "in UTF-16, labelled as UTF-8"),
     "long_lifetime": _edit("long_lifetime", "its token lives for 1e300 seconds"),
     "no_lifetime": _edit("no_lifetime", "its token expired a billion seconds ago"),
     "huge_header": _kind(
-        "the real answer with a header of 1 MB", lambda: _headed(f"{_OPEN}x-huge: {'x' * MEGABYTE}\r\n")
+        "the real response with a header of 1 MB", lambda: _headed(f"{_OPEN}x-huge: {'x' * MEGABYTE}\r\n")
     ),
-    "many_headers": _kind("the real answer with 20,000 headers", lambda: _headed(_OPEN + "x-many: x\r\n" * 20_000)),
+    "many_headers": _kind("the real response with 20,000 headers", lambda: _headed(_OPEN + "x-many: x\r\n" * 20_000)),
     "cookies": _kind(
-        "the real answer with 1,000 cookies for this and other hosts",
+        "the real response with 1,000 cookies for this and other hosts",
         lambda: _headed(_OPEN + "".join(f"set-cookie: c{n}=x; domain=.zoom.us; path=/\r\n" for n in range(1000))),
     ),
     "odd_reason": _kind(
-        "the real answer with terminal escape sequences in its reason phrase",
+        "the real response with terminal escape sequences in its reason phrase",
         lambda: _headed("HTTP/1.1 200 \x1b]0;owned\x07\x00\r\ncontent-type: application/json\r\n"),
     ),
     "early_hints": _kind(
-        "the real answer after 1,000 answers with 103",
+        "the real response after 1,000 responses with 103",
         lambda: _headed("HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n" * 1000 + _OPEN),
     ),
     "body_in_204": _kind(
         "204 with a body; carried out", lambda: _headed("HTTP/1.1 204 No Content\r\ncontent-length: 7\r\n")
     ),
     "long_length": _kind(
-        "the real answer, announced as a gigabyte long",
+        "the real response, announced as a gigabyte long",
         lambda: _headed(f"{_OPEN}content-length: 1{'0' * 9}\r\n"),
     ),
     "short_length": _kind(
-        "the real answer, announced as five bytes long", lambda: _headed(f"{_OPEN}content-length: 5\r\n"), has_body
+        "the real response, announced as five bytes long", lambda: _headed(f"{_OPEN}content-length: 5\r\n"), has_body
     ),
     "odd_length": _kind(
-        "the real answer, announced with a negative length", lambda: _headed(f"{_OPEN}content-length: -1\r\n")
+        "the real response, announced with a negative length", lambda: _headed(f"{_OPEN}content-length: -1\r\n")
     ),
     "no_http": _kind("bytes that are not HTTP; carried out", lambda: _headed("220 smtp.example ESMTP\r\n")),
     "redirect": _kind(

@@ -1,7 +1,7 @@
-"""The kinds of faults that real clients of Zoom meet; this module describes them and applies none.
+"""The kinds of faults that real clients of Zoom meet. Describes faults and applies none.
 
-`inject`, the random plan, the command line and the control paths all offer `KINDS`. Random numbers determine the
-details of a fault, such as its status or where its body breaks off.
+`inject`, the random plan, the command line and the control paths all use `KINDS`. Random numbers determine the details
+of a fault, such as its status or the point at which its body breaks off.
 """
 
 from __future__ import annotations
@@ -57,16 +57,16 @@ KINDS: dict[str, FaultKind] = {
     "error_html": FaultKind(description="502, 503 or 504 with an HTML page; not carried out", draw=_error_html),
     "error_after": FaultKind(description="502 or 504 with an HTML page; carried out", draw=_error_after),
     "html_200": FaultKind(
-        description="200 with an HTML page instead of the answer; carried out",
+        description="200 with an HTML page instead of the result; carried out",
         draw=lambda draw, longest: _html(200, b"Please sign in to the network", carry_out=True),
     ),
     "truncated": FaultKind(
-        description="the answer breaks off; carried out",
+        description="the response breaks off; carried out",
         draw=lambda draw, longest: Fault(cut=draw.random()),
         fits=has_body,
     ),
     "late": FaultKind(
-        description="the answer is late",
+        description="the response is late",
         draw=lambda draw, longest: Fault(delay=draw.uniform(0, longest)),
     ),
     "slow": FaultKind(
@@ -83,7 +83,7 @@ KINDS: dict[str, FaultKind] = {
         description="429: today's requests are used up, with Retry-After; not carried out",
         draw=lambda draw, longest: Fault(condition="daily_limited"),
         fits=is_api,
-        by_chance=False,  # a client that obeys it sends nothing more today
+        by_chance=False,  # because a client that obeys it sends nothing more today
     ),
     "page_expired": FaultKind(
         description="400: the page token is invalid or expired",
@@ -91,12 +91,12 @@ KINDS: dict[str, FaultKind] = {
         fits=_has_page_token,
     ),
     "page_repeated": FaultKind(
-        description="a page returns the same page token that the request carried, so that the list never ends",
+        description="a page returns the page token of the request, so that the list never ends",
         draw=lambda draw, longest: Fault(repeat_page=True, page=True),
         fits=_has_page_token,
     ),
     "revoked": FaultKind(
-        description="the request's access token is revoked first; a random plan revokes only tokens from OAuth",
+        description="the request's access token is revoked first; a random plan revokes only tokens that OAuth issued",
         draw=lambda draw, longest: Fault(revoke=True),
         fits=is_api,
     ),

@@ -1,8 +1,8 @@
-"""Counts requests against the limits of an account's plan, as Zoom does; raises refusals and answers no requests.
+"""Counts requests against the limits of an account's plan, as Zoom does. Raises refusals and handles no requests.
 
-An account has a bucket for each label, shared by all its apps. It holds the requests of one window (a second, a minute)
-and refills evenly. Daily limits and the quotas of hosts reset at midnight GMT. A running sandbox can scale the limits
-and let other apps of the account use them; each such change starts a `Phase` with its own counters.
+An account has a bucket for each label, shared by all its apps. A bucket holds the requests of one window (a second or a
+minute) and refills evenly. Daily limits and the quotas of hosts reset at midnight GMT. A running sandbox can scale the
+limits and let other apps of the account use them; each such change starts a `Phase` with its own counters.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .plans import HOST_A_DAY, LABELS, PLANS, REGISTRANT_A_DAY
 from .times import DAY, day_of, write_time
 
 Headers = tuple[tuple[str, str], ...]
-_ENOUGH = 1 - 1e-4  # of a request; the rounding of clock times is smaller
+_ENOUGH = 1 - 1e-4  # of a request; allows for the rounding of clock times
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +39,7 @@ class PhaseLimits:
 
 @dataclass(slots=True, kw_only=True)
 class Phase:
-    """The requests that arrived under the same limits, by label: all of them, and those `refused`."""
+    """The counts, by label, of requests that arrived under the same limits, and of those that were refused."""
 
     limits: PhaseLimits
     began: float
@@ -48,7 +48,7 @@ class Phase:
     refused: Counter[str] = field(default_factory=Counter)
 
     def describe(self, now: float) -> dict[str, Any]:
-        """Return the phase as JSON data; `left` is in requests per second, `seconds` its length so far."""
+        """Return the phase as JSON data: `left` in requests per second, `seconds` its length so far."""
         return {
             "plan": self.limits.plan,
             "scale": self.limits.scale,
@@ -71,7 +71,7 @@ class TokenBucket:
         self.level = self.capacity
 
     def change(self, limits: PhaseLimits, now: float) -> None:
-        """Apply other limits from now on; requests above a smaller capacity are lost."""
+        """Apply other limits from now on; the level drops to the new capacity if that is smaller."""
         self.refill(now)
         assert limits.plan is not None
         count, window = PLANS[limits.plan].rate(self._label)
@@ -80,7 +80,7 @@ class TokenBucket:
         self.level = min(self.level, self.capacity)
 
     def refill(self, now: float) -> None:
-        """Add the requests that have accrued since, less those of other apps, which never overdraw the bucket."""
+        """Add the requests accrued since the last call, less those of other apps, which never overdraw the bucket."""
         if now > self._at:
             self.level = min(self.capacity, max(self.level + (now - self._at) * self.fills, min(self.level, 0.0)))
             self._at = now
@@ -95,12 +95,12 @@ class TokenBucket:
 
     @property
     def headers(self) -> Headers:
-        """The rate limit headers that Zoom would send now."""
+        """Return the rate limit headers that Zoom would send now."""
         return _headers("QPS", int(self.capacity), max(0, int(self.level + 1 - _ENOUGH)))
 
 
 class AccountLimits:
-    """The limits of one account; with `plan` None it has none. Assign `plan`, `scale` or `others` at any time.
+    """The limits of one account; none if `plan` is None. Assign `plan`, `scale` or `others` at any time.
 
     `phases` counts the requests under each set of limits; the last phase is the current one.
     """
@@ -111,7 +111,7 @@ class AccountLimits:
         self._buckets: dict[str, TokenBucket] = {}
         self._labels: dict[str, str] = {}  # by endpoint
         self._day = day_of(clock())
-        self._used: Counter[object] = Counter()  # requests of today, by labels, host or registrant
+        self._used: Counter[object] = Counter()  # today's requests, by labels, host or registrant
         self.phases = [Phase(limits=_checked(PhaseLimits(plan=plan)), began=clock())]
 
     @property
@@ -145,7 +145,7 @@ class AccountLimits:
 
     @property
     def scale(self) -> float:
-        """The factor for the plan's rates, 0.5 for half of them; daily limits and quotas do not change."""
+        """The factor for the plan's rates, e.g. 0.5 for half of them; daily limits and quotas do not change."""
         return self.current.scale
 
     @scale.setter
@@ -199,7 +199,7 @@ class AccountLimits:
             self._used.clear()
 
     def use_today(self, label: str, requests: int) -> None:
-        """Count this many requests of today as used, without sending any."""
+        """Count this many of today's requests as used, without sending any."""
         with self._lock:
             self._turn_day(self._clock())
             for labels in PLANS[self.plan].days if self.plan else ():
@@ -239,7 +239,7 @@ def _checked(limits: PhaseLimits) -> PhaseLimits:
     if limits.plan not in (None, *PLANS):
         raise ValueError(f"unknown plan {limits.plan!r}; choose from {', '.join(PLANS)}")
     if not _is_amount(limits.scale) or limits.scale == 0:
-        raise ValueError("scale must be a number above 0; 1 means the plan's own limits")
+        raise ValueError("scale must be a number above 0; with 1 the plan's own limits apply")
     if not isinstance(limits.others, Mapping) or not limits.others.keys() <= set(LABELS):
         raise ValueError(f"others must map labels to requests per second; the labels are {', '.join(LABELS)}")
     if not all(_is_amount(each) for each in limits.others.values()):

@@ -1,4 +1,4 @@
-"""Meetings in the form of Zoom's answers: in full, as a row of a list, as an invitation; pure."""
+"""Meetings in the form of Zoom's responses: in full, as a row of a list, and as an invitation. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .times import write_time
 
 
 def show_occurrences(rows: Iterable[Occurrence]) -> list[dict[str, Any]]:
-    """Return occurrences in the form of Zoom's answers."""
+    """Return occurrences in the form of Zoom's responses."""
     return [
         {
             "occurrence_id": each.id,
@@ -68,7 +68,7 @@ def join_url(meeting: Meeting) -> str:
 
 
 def invite(meeting: Meeting) -> dict[str, Any]:
-    """Return the invitation to a meeting, as Get Meeting Invitation answers it."""
+    """Return the invitation to a meeting in the form of Get Meeting Invitation."""
     lines = [f"{meeting.host.profile['display_name']} is inviting you to a scheduled Zoom meeting.", ""]
     lines.append(f"Topic: {meeting.topic}")
     if meeting.start is not None:

@@ -1,4 +1,4 @@
-"""The meeting endpoints, except registrants; they read and change the account and know no HTTP."""
+"""The meeting endpoints, except registrants. They read and change the account and know no HTTP."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _OF_ONE_DATE = ("host_video", "participant_video", "join_before_host", "mute_upo
 
 
 def find_meeting(account: Account, call: Call) -> Meeting:
-    """Find the meeting of a path by number, or raise Zoom's refusal of a webinar's or an unknown number."""
+    """Find the meeting of a path by number; raise Zoom's refusal if the number is unknown or that of a webinar."""
     number = int(call.path["meetingId"])
     meeting = account.meetings.get(number)
     if meeting is None:
@@ -27,7 +27,7 @@ def find_meeting(account: Account, call: Call) -> Meeting:
             code = 300 if call.endpoint.operation == "meetingRegistrants" else 3000
             raise call.refusal(code, "Cannot access")
         raise call.refusal(1001 if call.endpoint.operation == "meetingRegistrantCreate" else 3001)
-    if not meeting.host.may_host and call.endpoint.operation != "meetingDelete":  # deleting is always possible
+    if not meeting.host.may_host and call.endpoint.operation != "meetingDelete":  # deleting is always allowed
         raise call.refusal(3161)
     return meeting
 
@@ -58,7 +58,7 @@ def create_meeting(account: Account, call: Call) -> dict[str, Any]:
     )
     meeting.password = _password(account, host, body)
     if not meeting.password and not meeting.settings["meeting_authentication"]:
-        meeting.settings["waiting_room"] = True  # Zoom lets no meeting go unprotected
+        meeting.settings["waiting_room"] = True  # Zoom requires some protection for every meeting
     if host is not user:
         meeting.details["assistant_id"] = user.id
     if kind == 8:
@@ -69,7 +69,7 @@ def create_meeting(account: Account, call: Call) -> dict[str, Any]:
 
 
 def _check_body(call: Call, kind: int, old: Meeting | None) -> None:
-    """Refuse values that are valid alone but that Zoom does not allow together."""
+    """Refuse values that are valid by themselves but not together."""
     body = call.body
     wrong = []
     if body.get("timezone") and zone(body["timezone"]) is None:
@@ -184,7 +184,7 @@ def update_meeting(account: Account, call: Call) -> None:
 
 
 def _update_occurrence(call: Call, meeting: Meeting, date: Occurrence) -> None:
-    """Change one date alone: Zoom applies only these fields and ignores the others."""
+    """Change a single date; Zoom applies only these fields and ignores all others."""
     body = call.body
     if "agenda" in body:
         date.changes["agenda"] = body["agenda"]

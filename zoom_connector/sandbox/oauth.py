@@ -1,8 +1,8 @@
-"""Zoom's authorize, token and revoke endpoints for one account; it moves no bytes and checks no API requests.
+"""Zoom's authorize, token and revoke endpoints for one account. Does no I/O and checks no API requests.
 
-It follows Zoom's documentation and real logs: a refresh token is valid once, and a new sign-in ends the previous one.
-The token endpoint refuses with `{"reason", "error"}`, the authorize page with `{"errorCode", "errorMessage"}`. As with
-the rest of the sandbox, only the server's loop touches it.
+The behaviour follows Zoom's documentation and real logs: a refresh token is valid once, and a new sign-in ends the
+previous one. The token endpoint refuses with `{"reason", "error"}`, the authorize page with `{"errorCode",
+"errorMessage"}`. Only the server's loop touches this state.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ SERVICE = tuple(f"http://{host}:*/v1/oauth/callback" for host in ("127.0.0.1", "
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegisteredApp:
-    """A Marketplace app. Without a secret it is a public client; with an account id it is server-to-server.
+    """A Marketplace app: a public client if it has no secret, server-to-server if it has an account id.
 
     `*` in a redirect URI matches any port.
     """
@@ -79,8 +79,8 @@ class _OAuthError(Exception):
 class OAuth:
     """The apps of the sandbox and their tokens.
 
-    Assign `lifetime` (seconds) of new access tokens, and `api_url`, the API's address in token answers (None: absent),
-    at any time. `spent` lists the used refresh tokens in order, `issued` all access tokens.
+    `lifetime` (seconds) of new access tokens and `api_url`, the API's address in token responses (None: absent), can be
+    assigned at any time. `spent` lists the used refresh tokens in order, `issued` all access tokens.
     """
 
     def __init__(
@@ -130,11 +130,11 @@ class OAuth:
         self._end([key for key, each in self._refresh.items() if (each.app.client_id, each.user) == (client_id, user)])
 
     def forget(self) -> None:
-        """End every sign-in, as when users remove the apps."""
+        """End every sign-in, as if the users had removed the apps."""
         self._end(list(self._refresh))
 
     def answer(self, request: WireRequest) -> WireResponse:
-        """Answer a request below `/oauth/`."""
+        """Respond to a request below `/oauth/`."""
         path, _, query = request.target.partition("?")
         form = dict(parse_qsl(request.body.decode("utf-8", "replace")))
         try:

@@ -1,4 +1,4 @@
-"""Computes the dates of a recurring meeting from its recurrence; pure: no account, no clock.
+"""Computes the dates of a recurring meeting from its recurrence. Pure: uses neither account nor clock.
 
 As at Zoom, dates keep their wall-clock time in the meeting's time zone when daylight saving time starts or ends.
 """
@@ -14,12 +14,12 @@ from typing import Any
 from .account import Occurrence
 from .times import read_time, zone
 
-MOST = 60  # Zoom's maximum number of dates; `end_times: 0`, for no end, gives this many
+MOST = 60  # Zoom's maximum number of dates, and the number for `end_times: 0`, which means no end
 _LONGEST_INTERVAL = {1: 99, 2: 50, 3: 10}
 
 
 def wrong_fields(recurrence: dict[str, Any]) -> list[str]:
-    """Name the fields of a recurrence that are out of range or contradict others."""
+    """Return the names of a recurrence's fields that are out of range or contradict others."""
     wrong = []
     if not 1 <= recurrence.get("repeat_interval", 1) <= _LONGEST_INTERVAL[recurrence["type"]]:
         wrong.append("recurrence.repeat_interval")
@@ -36,7 +36,7 @@ def wrong_fields(recurrence: dict[str, Any]) -> list[str]:
 
 
 def complete(recurrence: dict[str, Any]) -> dict[str, Any]:
-    """Return a recurrence with the defaults that Zoom documents."""
+    """Return a recurrence with the defaults that Zoom documents filled in."""
     full = {"repeat_interval": 1, **recurrence}
     if full["type"] == 2:
         full.setdefault("weekly_days", "1")
@@ -48,7 +48,7 @@ def complete(recurrence: dict[str, Any]) -> dict[str, Any]:
 
 
 def occurrences(recurrence: dict[str, Any], start: float, duration: int, zone_name: str) -> list[Occurrence]:
-    """List the dates of a completed recurrence from `start` (seconds) on; `duration` is in minutes."""
+    """Return the dates of a completed recurrence from `start` (seconds) on; `duration` is in minutes."""
     timezone = zone(zone_name) or UTC
     first = datetime.fromtimestamp(start, timezone)
     most = min(recurrence.get("end_times", MOST) or MOST, MOST)
@@ -88,7 +88,7 @@ def _day_of_month(recurrence: dict[str, Any], year: int, month: int) -> date | N
     if "monthly_week" not in recurrence:
         day = recurrence["monthly_day"]
         return date(year, month, day) if day <= length else None
-    weekday = (recurrence["monthly_week_day"] + 5) % 7  # Sunday is 1 at Zoom, 6 in Python
+    weekday = (recurrence["monthly_week_day"] + 5) % 7  # Sunday is 1 for Zoom, 6 in Python
     matching = [day for day in range(1, length + 1) if date(year, month, day).weekday() == weekday]
     week = recurrence["monthly_week"]
     return date(year, month, matching[week if week < 0 else week - 1])

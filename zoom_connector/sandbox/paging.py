@@ -30,12 +30,12 @@ class PageTokens:
     lifetime: float
 
     def issue(self, call: Call, after: Any) -> str:
-        """Make the token of the page after the row with this sort key."""
+        """Return the token of the page that follows the row with this sort key."""
         content = json.dumps([round(call.now + self.lifetime, 3), after]).encode()
         return base64.urlsafe_b64encode(self._sign(call, content) + content).decode().rstrip("=")
 
     def read(self, call: Call, token: str) -> Any:
-        """Return the sort key of the last row of the token's page, or raise Zoom's refusal."""
+        """Return the sort key of the row after which the token's page begins, or raise Zoom's refusal."""
         refusal = call.refusal(300, "next page token")
         try:
             raw = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
@@ -68,7 +68,7 @@ def page(
 ) -> dict[str, Any]:
     """Return one page of `rows` under `key`; `order` returns a row's ascending, unique sort key.
 
-    The page has those of page_count, page_number, page_size, total_records and next_page_token that Zoom documents.
+    Of page_count, page_number, page_size, total_records and next_page_token, the page has those that Zoom documents.
     """
     size = size or call.query.get("page_size", 30)
     number = 1

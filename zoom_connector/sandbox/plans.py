@@ -11,14 +11,14 @@ _PHONE_DAILY = ("phone heavy", "phone resource-intensive")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """A plan's limits: requests and seconds by label, requests a day by labels that share them, invitations a day."""
+    """A plan's limits: (requests, seconds) by label, requests a day by the labels sharing them, invitations a day."""
 
     rates: Mapping[str, tuple[int, float]]
     days: Mapping[tuple[str, ...], int]
     new_users: int
 
     def rate(self, label: str) -> tuple[int, float]:
-        """Return requests and seconds; a phone label without its own limit has the common one."""
+        """Return the requests and seconds of a label; a phone label without its own limit has the common one."""
         return self.rates.get(label) or self.rates[label.removeprefix("phone ")]
 
 

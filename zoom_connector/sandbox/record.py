@@ -1,4 +1,4 @@
-"""Logs and counts requests with their outcome and the fault that hit them; it decides nothing."""
+"""Logs and counts requests with their outcomes and faults; decides nothing."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ class LoggedRequest:
     """One request as it arrived, and its outcome.
 
     Args:
-        status: the status of the answer, even if it broke off; 0: the connection was dropped.
-        carried_out: True if Zoom carried the request out, whatever answer the sender got.
-        fault: the name of the fault that hit it, or "".
+        status: the status of the response, even if it broke off; 0: the connection was dropped.
+        carried_out: True if Zoom carried the request out, whatever response the sender got.
+        fault: the name of its fault, or "".
         number: its position among all requests, from 1.
         at: the time of arrival by the sandbox's clock, in seconds.
     """
@@ -56,7 +56,7 @@ class RequestLog(Sequence[LoggedRequest]):
         self.faults: Counter[str] = Counter()
 
     def add(self, request: WireRequest, answer: WireResponse, *, at: float, fault: str = "") -> None:
-        """Log a request and its answer."""
+        """Log a request and its response."""
         status = 0 if answer.drop else answer.status
         self.total += 1
         self.carried_out += answer.carried_out
@@ -78,7 +78,7 @@ class RequestLog(Sequence[LoggedRequest]):
         )
 
     def clear(self) -> None:
-        """Remove the requests and keep the counts."""
+        """Remove all requests from the log, but keep the counts."""
         self._records.clear()
 
     def __len__(self) -> int:

@@ -1,4 +1,4 @@
-"""The endpoints for cloud recordings and phone recordings; they read the account and know no HTTP."""
+"""The endpoints for cloud and phone recordings. They read the account and know no HTTP."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _DEFAULT_TTL = 86400
 
 
 def get_recordings(account: Account, call: Call) -> dict[str, Any]:
-    """Return a meeting's recordings; a number means its latest instance, a UUID that instance."""
+    """Return the recordings of a meeting: of its latest instance for a number, of one instance for a UUID."""
     id = call.path["meetingId"]
     is_number = id.isascii() and id.isdigit()
     meeting = account.meetings.get(int(id)) if is_number else account.meetings_by_uuid.get(id)
@@ -50,7 +50,7 @@ def get_recordings(account: Account, call: Call) -> dict[str, Any]:
 
 
 def _with_url(account: Account, file: dict[str, Any]) -> dict[str, Any]:
-    """Return a file with its download URL at this sandbox."""
+    """Return a file with its download URL on this sandbox."""
     return {**file, "download_url": f"{account.origin}{file['download_url']}"}
 
 
@@ -71,7 +71,7 @@ def list_phone_recordings(account: Account, call: Call) -> dict[str, Any]:
 
 
 def _window(call: Call) -> tuple[float, float]:
-    """Read `from` and `to`: `from` requires `to`; they span at most a month within the last six months."""
+    """Read `from` and `to`. `from` requires `to`; they span at most a month within the last six months."""
     query = call.query
     if "from" in query and "to" not in query:
         raise call.invalid("to")
@@ -83,7 +83,7 @@ def _window(call: Call) -> tuple[float, float]:
 
 
 def _read(text: str, *, is_end: bool) -> float:
-    """Read a day or a date-time; a window includes the day at its end."""
+    """Read a date or date-time; a window includes the whole day with which it ends."""
     day = read_date(text)
     if day is not None:
         return start_of(day) + (DAY if is_end else 0)

@@ -1,4 +1,4 @@
-"""The endpoints for registrants of meetings and webinars; they read and change the account and know no HTTP."""
+"""The endpoints for registrants of meetings and webinars. They read and change the account and know no HTTP."""
 
 from __future__ import annotations
 

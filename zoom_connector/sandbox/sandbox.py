@@ -41,7 +41,7 @@ _log = logging.getLogger(__name__)
 
 
 class Sandbox:
-    """A local Zoom: a context manager that serves one seeded account on 127.0.0.1.
+    """A simulated Zoom: a context manager that serves one seeded account on 127.0.0.1.
 
     Args:
         port: the port; 0 takes any free one.
@@ -52,13 +52,13 @@ class Sandbox:
         scopes: the token's scopes; None: all.
         page_token_lifetime: seconds until a page token expires.
         clock: returns the time in seconds since the epoch.
-        conditions: the account states that make Zoom refuse requests; see `conditions.CONDITIONS`.
-        before: receives each request first and may answer it.
-        record: how many requests `requests` keeps.
-        bounds: how much a client may send, and how slowly.
+        conditions: account states that make Zoom refuse requests; see `conditions.CONDITIONS`.
+        before: a function that receives each request first and may respond to it.
+        record: how many requests are kept in `requests`.
+        bounds: limits on the size and duration of a client's requests.
         plan: the account's plan, free, pro or business, whose rate limits apply; None: no limits.
         faults: a random plan of faults, `seed=7,rate=0.1`; see `chances.Odds`.
-        latency: seconds before every answer, or the shortest and the longest.
+        latency: seconds before every response, or the shortest and the longest.
         storage: serve recording files from a second port, `storage_origin`, and redirect downloads there.
     """
 
@@ -127,7 +127,7 @@ class Sandbox:
         return "" if self._storage is None else f"http://127.0.0.1:{self._storage.port}"
 
     def recording_bytes(self, download_url: str) -> bytes:
-        """Return the bytes that a download from this URL must yield; raise KeyError if it has no file."""
+        """Return the bytes that a download from this URL must yield; raise KeyError if there is no such file."""
         return self.state.files[urlsplit(download_url).path].content()[:]
 
     def replace_recording(self, download_url: str) -> None:
@@ -141,7 +141,7 @@ class Sandbox:
 
     @property
     def conditions(self) -> Collection[str]:
-        """The conditions that apply to the account; assign any names of `conditions.CONDITIONS` at any time."""
+        """The conditions of the account; assign any names in `conditions.CONDITIONS` at any time."""
         return frozenset(self.state.conditions)
 
     @conditions.setter
@@ -165,12 +165,12 @@ class Sandbox:
 
     @property
     def faults_done(self) -> Counter[str]:
-        """The number of requests that each kind of fault hit."""
+        """The number of requests by the kind of fault that hit them."""
         return self.requests.faults + self.storage_requests.faults
 
     @property
     def latency(self) -> tuple[float, float]:
-        """The shortest and longest wait (seconds) before every answer; assign both, one number, or `0.01-0.2`."""
+        """The shortest and longest delay (seconds) of responses; assign both, one number, or `0.01-0.2`."""
         return self._latency
 
     @latency.setter
@@ -202,24 +202,24 @@ class Sandbox:
         head: bytes | str | None = None,
         endless: bool | None = None,
     ) -> None:
-        """Break the next `times` requests that match; the oldest matching fault is used first.
+        """Make the next `times` matching requests fail; the oldest matching fault is used first.
 
         Args:
             kind: one of `kinds.KINDS`, whose details the other arguments change; None: these arguments alone.
             match: `GET /v2/users`: method and raw path without query, `*` for any text; None: every request.
             skip: let this many matching requests pass first.
             page: match only requests that carry a page token.
-            status: answer with this status, `body`, `headers` and `content_type`, without carrying the request out.
+            status: respond with this status, `body`, `headers` and `content_type`; do not carry the request out.
             drop: close the connection `before` or `after` carrying the request out.
             carry_out: with `status`, carry the request out anyway.
             truncate: announce the whole body, send half of it and close.
-            cut: the same after this many bytes, or after this share if below 1.0.
+            cut: the same, but send this many bytes, or this fraction if below 1.0.
             takes: seconds that sending the body takes.
-            delay: seconds to wait before answering.
-            condition: refuse the request as Zoom does under this one of `conditions.CONDITIONS`.
-            repeat_page: return the same page token that the request carried.
+            delay: seconds to wait before responding.
+            condition: refuse the request as Zoom does under this condition, one of `conditions.CONDITIONS`.
+            repeat_page: return the page token of the request.
             revoke: revoke the request's token first.
-            edit: return the real answer, altered by this one of `edits.EDITS`.
+            edit: return the real response, altered by this function of `edits.EDITS`.
             head: bytes to send verbatim before the body: status line, headers, empty line.
             endless: repeat the body forever, without a length.
         """
@@ -243,7 +243,7 @@ class Sandbox:
         self.run(lambda account: self.deauthorize_now(client_id, user))
 
     def deauthorize_now(self, client_id: str = CLIENT_ID, user: str = "me") -> dict[str, str]:
-        """Do the same from the server's loop; return the ids of the app and the user."""
+        """Do the work of `deauthorize` on the server's loop; return the ids of the app and the user."""
         owner, now = self.state.find_user(user), self.state.clock()
         if owner is None:
             raise ValueError(f"there is no user {user!r}")
@@ -252,13 +252,13 @@ class Sandbox:
         return {"client_id": client_id, "user": owner.id}
 
     def run(self, act: Callable[[Account], T]) -> T:
-        """Call `act` with the account on the server's loop, between two requests; return its result."""
+        """Call `act` with the account on the server's loop, between two requests, and return its result."""
         if self._background is None:
             return act(self.state)
         return self._background.run(lambda: act(self.state))
 
     def answer(self, request: WireRequest) -> WireResponse:
-        """Answer one request, with its fault and `before`; the server's loop calls this."""
+        """Respond to a request, under its fault and after `before`; called by the server's loop."""
         if request.target.startswith(CONTROL):
             return steer(self, request)
         return self._answer_or_fail(request, self._answer_as_zoom, self.requests)
@@ -288,12 +288,12 @@ class Sandbox:
             if self._downloads.serves(request):
                 return self._downloads.answer(request)
             return self._zoom.answer(request, more_conditions)
-        except Exception:  # a bug here must not take the server down
+        except Exception:  # a bug in the sandbox must not stop the server
             _log.exception("%s %s", request.method, request.target)
             return WireResponse(status=500, body=b'{"code":500,"message":"The sandbox failed; its log says why."}')
 
     def _may_revoke(self, request: WireRequest) -> bool:
-        """True if a client can renew the request's token; the random plan revokes no others."""
+        """True if a client can renew the request's token; the random plan revokes only such tokens."""
         return bearer(request) in self.oauth.issued
 
     def _answer_from_storage(self, request: WireRequest) -> WireResponse:

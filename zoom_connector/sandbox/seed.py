@@ -1,4 +1,4 @@
-"""Fills a new account: the same seed produces the same people, meetings and ids; knows no HTTP.
+"""Fills a new account. The same seed produces the same people, meetings and ids. Knows no HTTP.
 
 * `users` active users, then two inactive and three pending ones. The first is the owner, `me`; the second is an admin;
   every seventh is Basic (type 1). The third and fourth have the rarer profile fields.

@@ -1,7 +1,7 @@
 """Seeds an account with webinars, their participants, and cloud recordings; deterministic, as is `seed`.
 
 `me` hosts seven webinars: one with automatic approval, one with manual approval and a panelist, one without
-registration, a recurring one, one of Zoom Events, one that ended lately (its UUID contains "//") and one that ended
+registration, a recurring one, one of Zoom Events, one that ended recently (its UUID contains "//"), and one that ended
 more than a year ago (its UUID starts with "/").
 """
 
@@ -13,7 +13,7 @@ from .account import Account, Meeting, Registrant, User, Webinar
 from .occurrences import complete, occurrences
 from .times import DAY, write_time
 
-_CAPTIONS = 2345  # bytes; Zoom's answer has no size for captions
+_CAPTIONS = 2345  # bytes; Zoom's response has no size for captions
 PANELIST = "panelist@guest.example"
 _SETTINGS: dict[str, Any] = {
     "host_video": True,
@@ -101,7 +101,7 @@ def _register(account: Account, webinar: Webinar, number: int, now: float) -> No
 
 
 def _participant(account: Account, webinar: Webinar, number: int) -> dict[str, Any]:
-    """Make the row of one join: every ninth row is a person who rejoined, every fifth person has no address."""
+    """Return the row of one join; every ninth is a person who rejoined, and every fifth person has no address."""
     person = number - 1 if number % 9 == 8 else number
     start = (webinar.start or 0.0) + number
     minutes = 20 if number % 9 in (7, 8) else 55
@@ -125,9 +125,9 @@ def _participant(account: Account, webinar: Webinar, number: int) -> dict[str, A
 
 
 def recording_of(account: Account, meeting: Meeting) -> dict[str, Any]:
-    """Make the recordings of a past meeting; the caption file has fewer fields, as at Zoom.
+    """Return the recordings of a past meeting; as at Zoom, the caption file has fewer fields.
 
-    Their download URLs are only paths, since the sandbox's port is not known yet.
+    The download URLs are only paths, because the sandbox's port is not known yet.
     """
     start = meeting.start or 0.0
     span = {"recording_start": write_time(start), "recording_end": write_time(start + meeting.duration * 60)}

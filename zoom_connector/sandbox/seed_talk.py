@@ -84,7 +84,7 @@ def add_chats(account: Account, user: User, now: float) -> None:
 
 
 def _message(account: Account, sender: User, at: float, number: int) -> dict[str, Any]:
-    """Make one message; every eleventh has a sender outside the account, whose address Zoom leaves blank."""
+    """Return one message; every eleventh has a sender outside the account, whose address Zoom leaves blank."""
     is_external = number % 11 == 10
     return {
         "seq": account.next_seq(),

@@ -1,6 +1,6 @@
-"""Serves HTTP/1.1 on a loopback port with asyncio, with delays and slow bodies; it knows nothing about Zoom or state.
+"""Serves HTTP/1.1 on a loopback port with asyncio, with delays and slow bodies. Knows nothing about Zoom.
 
-Each client has an `HttpConnection` and no thread: everything runs on the loop that called `listen`.
+Each client has an `HttpConnection` but no thread; everything runs on the loop that called `listen`.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from .wire import Malformed, WireParser, WireRequest, WireResponse, render_head
 
 Respond = Callable[[WireRequest], WireResponse]
 Refuse = Callable[[int, str], WireResponse]
-_PIECE = 1 << 16  # the most bytes computed and written at once
+_PIECE = 1 << 16  # bytes computed and written at once, at most
 _BEATS = 20  # writes per second of a slow body
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
-    """Limits for clients: the size of a body (bytes), the time between requests and the time for one (seconds)."""
+    """Limits for clients: bytes in a body, seconds between requests, and seconds for one request."""
 
     body: int = 5 * 1024 * 1024
     idle: float = 75.0
@@ -51,7 +51,7 @@ class Listener:
 async def listen(
     respond: Respond, refuse: Refuse, *, host: str = "127.0.0.1", port: int = 0, bounds: Bounds | None = None
 ) -> Listener:
-    """Open a port (0: any free one); `respond` answers requests, `refuse` answers bytes that are not a request."""
+    """Open a port (0: any free one); `respond` handles requests, `refuse` handles bytes that are not a request."""
     connections: set[HttpConnection] = set()
     allowed = bounds or Bounds()
     server = await asyncio.get_running_loop().create_server(
@@ -76,7 +76,7 @@ async def _sweep(connections: set[HttpConnection], bounds: Bounds) -> None:
 
 @dataclass(slots=True, kw_only=True)
 class _Outgoing:
-    """A partly sent body: the bytes from `at` up to `end`, exclusive, remain."""
+    """A partly sent body; the bytes from `at` up to but excluding `end` remain."""
 
     body: bytes | Content | Endless
     at: int = 0
@@ -91,7 +91,7 @@ class _Outgoing:
 
 
 class HttpConnection(asyncio.Protocol):
-    """One client's connection; it answers each request before it parses the next."""
+    """One client's connection, which responds to each request before it parses the next."""
 
     def __init__(self, respond: Respond, refuse: Refuse, peers: set[HttpConnection], bounds: Bounds) -> None:
         self._respond = respond
@@ -100,8 +100,8 @@ class HttpConnection(asyncio.Protocol):
         self._bounds = bounds
         self._parser = WireParser(body_limit=bounds.body)
         self._transport: asyncio.Transport | None = None
-        self._waiting: asyncio.TimerHandle | None = None  # a delayed answer, which holds up later requests
-        self._outgoing: _Outgoing | None = None  # a body that is slow, or that the client has not read yet
+        self._waiting: asyncio.TimerHandle | None = None  # a delayed response, which holds up later requests
+        self._outgoing: _Outgoing | None = None  # a slow body, or one that the client has not read yet
         self._writable = True
         self._since = time.monotonic()
 
@@ -122,14 +122,14 @@ class HttpConnection(asyncio.Protocol):
         self._advance()
 
     def pause_writing(self) -> None:
-        self._writable = False  # the client does not read, so do not fill its buffers
+        self._writable = False  # the client is not reading, so do not fill its buffers
         self._read(False)
 
     def resume_writing(self) -> None:
         self._writable = True
         if self._outgoing is None:
             self._read(True)
-        elif self._waiting is None:  # later, since asyncio is in the middle of a write
+        elif self._waiting is None:  # not now, because asyncio is in the middle of a write
             asyncio.get_running_loop().call_soon(self._pump)
         self._advance()
 
@@ -210,7 +210,7 @@ class HttpConnection(asyncio.Protocol):
         """Write as much of the body as the client reads and the pace allows."""
         out = self._outgoing
         while out is not None and self._writable and self._transport is not None:
-            if self._transport.is_closing():  # the client left, but connection_lost is still to come
+            if self._transport.is_closing():  # the client has left, but connection_lost has not been called yet
                 return
             piece = out.body[out.at : min(out.at + out.step, out.end)]
             out.at += len(piece)
@@ -245,7 +245,7 @@ _last_date = (0, "")
 
 
 def _date(second: int) -> str:
-    """Return an HTTP date, cached for its second, since every answer carries one."""
+    """Return an HTTP date, cached for its second because every response has one."""
     global _last_date
     if _last_date[0] != second:
         _last_date = (second, formatdate(second, usegmt=True))

@@ -1,4 +1,4 @@
-"""Computes a meeting's settings from Zoom's defaults, the host's own settings and the request; pure."""
+"""Computes a meeting's settings from Zoom's defaults, the host's own settings and the request. Pure."""
 
 from __future__ import annotations
 
@@ -51,14 +51,14 @@ DEFAULTS: dict[str, Any] = {
 
 @cache
 def _answer_schemas() -> dict[str, Any]:
-    """Return the schemas of the settings that answers contain; Zoom accepts others and discards them."""
+    """Return the schemas of the settings that Zoom returns; it accepts others but discards them."""
     create = next(endpoint for endpoint in endpoints() if endpoint.operation == "meetingCreate")
     schemas: dict[str, Any] = (create.answer or {})["properties"]["settings"]["properties"]
     return schemas
 
 
 def of_new_meeting(host: User, settings: dict[str, Any], call: Call) -> dict[str, Any]:
-    """Return the settings of a new meeting, which inherits absent ones from its host."""
+    """Return the settings of a new meeting; absent ones are inherited from its host."""
     inherited = {name: value for name, value in host.settings.items() if name in _answer_schemas()}
     contact = {"contact_name": host.profile["display_name"], "contact_email": host.email}
     return of_changed_meeting({**DEFAULTS, **contact, **inherited}, settings, call)

@@ -1,4 +1,4 @@
-"""Reads and writes times in Zoom's formats; pure functions between text and seconds since the epoch."""
+"""Converts between Zoom's formats of times and seconds since the epoch. Pure."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def zone(name: str) -> ZoneInfo | None:
 
 
 def read_time(text: str, zone_name: str) -> float | None:
-    """Read `2026-11-01T10:00:00Z`, or without `Z` local time; None for anything else, including offsets."""
+    """Read `2026-11-01T10:00:00Z`, or a local time without `Z`; None for anything else, including offsets."""
     if not _TIME.fullmatch(text):
         return None
     try:

@@ -1,4 +1,4 @@
-"""The user endpoints: create, get, update, delete, list; they read and change the account and know no HTTP."""
+"""The user endpoints: create, get, update, delete, list. They read and change the account and know no HTTP."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _NAMES = ("first_name", "last_name", "display_name")
 
 
 def find_user(account: Account, call: Call, name: str | None = None) -> User:
-    """Find a user by id, email or `me`, by default the user of the path, or raise Zoom's 1001."""
+    """Find a user by id, email or `me` (by default the user of the path), or raise Zoom's 1001."""
     name = call.path["userId"] if name is None else name
     user = account.find_user(name)
     if user is None:
@@ -32,7 +32,7 @@ def find_user(account: Account, call: Call, name: str | None = None) -> User:
 
 
 def new_profile(account: Account, *, first_name: str, last_name: str, type: int, role: str = "2") -> dict[str, Any]:
-    """Make a profile with the values that Zoom assigns."""
+    """Return a profile with the values that Zoom assigns."""
     number = account.draw.randrange(1_000_000_000, 9_999_999_999)
     return {
         "first_name": first_name,
@@ -140,7 +140,7 @@ def _look_up(account: Account, call: Call) -> User:
 
 
 def _decrypt(call: Call) -> str:
-    """Return the user of a path; the sandbox decodes an encrypted email as base64, whatever Zoom's scheme is."""
+    """Return the id or email in a path; an encrypted email is read as base64, since Zoom's scheme is not known."""
     name = call.path["userId"]
     if not call.query.get("encrypted_email"):
         return name

@@ -1,4 +1,4 @@
-"""The endpoints for webinars and their participants, except registrants; they read the account and know no HTTP."""
+"""The endpoints for webinars and their participants. They read the account and know no HTTP."""
 
 from __future__ import annotations
 

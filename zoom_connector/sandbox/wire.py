@@ -1,7 +1,7 @@
 """Parses HTTP/1.1 requests and writes responses as bytes; touches no socket and knows nothing about Zoom.
 
-`WireParser` takes bytes in pieces of any size and returns one `WireRequest` after the other. It is strict where
-leniency would let two programs disagree about the end of a request, and it never buffers more than its limits.
+`WireParser` takes bytes in pieces of any size and returns one `WireRequest` after another. It is strict wherever two
+programs could otherwise disagree about the end of a request, and it never buffers more than its limits allow.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _REASONS = {status.value: status.phrase for status in HTTPStatus}
 
 
 class Malformed(Exception):
-    """The bytes are not a valid request; `status` is the HTTP status to answer with."""
+    """The bytes are not a valid request; `status` is the HTTP status of the response."""
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(reason)
@@ -48,7 +48,7 @@ class WireRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WireResponse:
-    """One response: status, body and headers, and how its transmission is to fail."""
+    """One response: status, body and headers, and the ways in which its transmission fails."""
 
     status: int
     body: bytes | Content | Endless = b""
@@ -56,7 +56,7 @@ class WireResponse:
     content_type: str = JSON
     head: bytes | None = None  # sent verbatim instead of status line and headers; the connection closes after the body
     delay: float = 0.0  # seconds before the first byte
-    drop: bool = False  # close the connection instead of answering
+    drop: bool = False  # close the connection without a response
     cut: int | None = None  # announce the whole body, send this many bytes of it, close
     pace: float | None = None  # bytes of the body per second
     carried_out: bool = False  # True if Zoom carried the request out, whatever happens to the response
@@ -68,7 +68,7 @@ class WireResponse:
 
 
 def render_head(answer: WireResponse, *, close: bool) -> bytes:
-    """Return status line, headers and empty line as bytes; `close` adds `connection: close`."""
+    """Return the status line, the headers and the empty line as bytes; `close` adds `connection: close`."""
     if answer.head is not None:
         return answer.head
     lines = [f"HTTP/1.1 {answer.status} {_REASONS.get(answer.status, 'Unknown')}"]
@@ -100,11 +100,11 @@ class WireParser:
 
     @property
     def is_idle(self) -> bool:
-        """True between two requests."""
+        """True if no part of a request has arrived since the last one."""
         return self._head is None and not self._buffer
 
     def wants_continue(self) -> bool:
-        """True, once, if the sender waits for `100 Continue` before it sends the body."""
+        """True, once per request, if the sender waits for `100 Continue` before sending the body."""
         waits, self._continues = self._continues and self._head is not None, False
         return waits
 
@@ -154,7 +154,7 @@ class WireParser:
             raise Malformed(400, "the request line is malformed")
         method, target, version = parts
         if version not in (b"HTTP/1.1", b"HTTP/1.0"):
-            raise Malformed(505 if version.startswith(b"HTTP/") else 400, "only HTTP/1.1 is spoken here")
+            raise Malformed(505 if version.startswith(b"HTTP/") else 400, "only HTTP/1.1 is supported")
         headers = []
         for line in lines[1:]:
             match = _HEADER.fullmatch(line)
@@ -224,7 +224,7 @@ class WireParser:
 
 
 def _origin_form(target: str) -> str:
-    """Return the path and query of a target, which from a proxy may be `http://host/path?query`."""
+    """Return the path and query of a target, which is `http://host/path?query` if a proxy sent it."""
     if target.startswith(("http://", "https://")):
         slash = target.find("/", target.index("//") + 2)
         return target[slash:] if slash > 0 else "/"

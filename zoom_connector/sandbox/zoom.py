@@ -1,4 +1,4 @@
-"""Answers requests as Zoom does: finds the endpoint, authorizes, checks, calls the handler; moves no bytes."""
+"""Responds to requests as Zoom does: finds the endpoint, authorizes, checks, and calls the handler. Does no I/O."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 class Zoom:
-    """Answers the API requests to one account."""
+    """Responds to the API requests to one account."""
 
     def __init__(self, account: Account, tokens: auth.IssuedTokens, hooks: Hooks) -> None:
         self._account = account
@@ -54,7 +54,7 @@ class Zoom:
         self._tracking = count(1)
 
     def answer(self, request: WireRequest, more_conditions: Collection[str] = ()) -> WireResponse:
-        """Answer any request under the account's conditions and these; a refusal is an answer too."""
+        """Respond to any request, under the account's conditions and these; a refusal is a response too."""
         try:
             endpoint, path = self._find(request)
         except ZoomRefusal as refusal:
@@ -89,7 +89,7 @@ class Zoom:
         return WireResponse(status=refusal.status, body=body, headers=(self._track(), *merged.items()))
 
     def refuse_bytes(self, status: int, reason: str) -> WireResponse:
-        """Answer bytes that are not a valid request."""
+        """Respond to bytes that are not a valid request."""
         if status == 413:
             return self.refuse(auth.refusal(300, "too large"))
         return self.refuse(ZoomRefusal(status, 300, f"Bad request: {reason}."))
