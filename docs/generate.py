@@ -1,4 +1,4 @@
-"""Write the generated parts: tables of actions, errors, modules and public names; stubs; lists in schemas."""
+"""Write the generated parts of pages (tables of actions, errors, modules, public names), stubs and schemas."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from zoom_connector import RENAMED, load
 
 ROOT = Path(__file__).resolve().parents[1]
 RUNTIME = ROOT / "connector_runtime"
-ROOMS = (  # single modules among them: each imports only from those before it
+ROOMS = (  # folders and single modules; each imports only from those before it
     *(
         "structs",
         "sentences",
@@ -35,7 +35,7 @@ ROOMS = (  # single modules among them: each imports only from those before it
     *("service", "mcp", "commands"),
 )
 
-MORE = {  # the page that says more about the public names of a module or a room
+MORE = {  # the page with details about the public names of a module or a room
     **{"client": "embedding", "session": "resilience", "transport": "resilience", "model": "embedding"},
     **{"calls.action": "embedding", "calls.files": "downloads", "downloads": "downloads", "definitions": "catalogue"},
     **{"steps": "resilience", "pacing": "limits", "connections": "connections", "stores": "connections"},
@@ -44,19 +44,19 @@ MORE = {  # the page that says more about the public names of a module or a room
 
 
 def between(text: str, name: str, new: str) -> str:
-    """Return the text with `new` between `<!-- name -->` and `<!-- /name -->`."""
+    """Return the text with the part between `<!-- name -->` and `<!-- /name -->` replaced by `new`."""
     head, _, rest = text.partition(f"<!-- {name} -->\n")
     _, _, tail = rest.partition(f"<!-- /{name} -->")
     return f"{head}<!-- {name} -->\n{new}\n<!-- /{name} -->{tail}"
 
 
 def actions(text: str) -> str:
-    """Return docs/actions.md with today's table of actions."""
+    """Return docs/actions.md with the current table of actions."""
     return between(text, "actions", "\n".join(markdown_table(load().outlines())))
 
 
 def errors(text: str) -> str:
-    """Return docs/errors.md with today's table of kinds."""
+    """Return docs/errors.md with the current table of errors."""
     rows = ["| class | `kind` | what to do | exit code | HTTP status |", "|---|---|---|---|---|"]
     rows += [
         f"| `{error.__name__}` | `{error.kind}` | {error.remedy} | {error.exit_code} | {error.http_status} |"
@@ -66,7 +66,7 @@ def errors(text: str) -> str:
 
 
 def house(text: str) -> str:
-    """Return docs/house.md with today's modules, each with the first line of its docstring."""
+    """Return docs/house.md with the current modules, each with the first line of its docstring."""
 
     def row(name: str, path: Path) -> str:
         docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
@@ -85,7 +85,7 @@ def house(text: str) -> str:
 
 
 def stub(text: str) -> str:
-    """Return the stub of connector_runtime, from which type checkers and editors know the public names."""
+    """Return the stub of connector_runtime, which gives type checkers and editors the public names."""
     lines = ["# Written by docs/generate.py from HOMES in __init__.py.", "# ruff: noqa: I001"]
     for home, names in HOMES.items():
         parts = [f"{name} as {name}" for name in names.split()]
@@ -95,7 +95,7 @@ def stub(text: str) -> str:
 
 
 def connector_stub(text: str) -> str:
-    """Return the stub of zoom_connector, which has its own `load`, and the old names that still work."""
+    """Return the stub of zoom_connector, with its own `load` and the old names that still work."""
     names = [name for name in " ".join(HOMES.values()).split() if name != "load"]
     head = ["# Written by docs/generate.py: the names of connector_runtime.", "# ruff: noqa: I001"]
     imports = ["from connector_runtime import (", *(f"    {name} as {name}," for name in names), ")"]
@@ -116,7 +116,7 @@ def api(text: str) -> str:
 
 
 def schema(text: str) -> str:
-    """Return a schema with today's input types and, where it describes error cases, today's kinds of error."""
+    """Return a schema with the current input types and, if it describes error cases, kinds of error."""
     data = json.loads(text)
     data["$defs"]["input"]["properties"]["type"]["enum"] = [*TYPES]
     if "case" in data["$defs"]:
@@ -137,7 +137,7 @@ PAGES = {
 
 
 def main() -> int:
-    """Write every file whose generated part has changed."""
+    """Write every file whose generated parts have changed."""
     for name, generate in PAGES.items():
         page = ROOT / name
         old = page.read_text(encoding="utf-8")

@@ -6,6 +6,7 @@ Run it after changing schemas/: `python docs/make_language.py`. A test fails if 
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,10 +29,10 @@ TITLES = {
     "test": "A test in a condition",
     "place": "A place in the request",
     "source": "A place in an answer",
-    "codecs": "A way of writing",
+    "codecs": "A codec",
     "schema": "A schema",
     "paging": "Paging",
-    "style": "What leads to the next page",
+    "style": "A paging style",
     "errors": "Errors",
     "case": "A case of errors",
 }
@@ -144,7 +145,9 @@ def read(kind: str) -> dict[str, Any]:
 def sentence(text: str) -> str:
     """Return a description as a sentence; a key at its start keeps its case."""
     word = text.split()[0]
-    capital = text[0].upper() if len(word) > 2 and word.strip(",:").isalpha() else text[0]
+    is_article = re.match(r"an? \w", text) is not None
+    is_prose = is_article or (len(word) > 2 and word.strip(",:").isalpha())
+    capital = text[0].upper() if is_prose else text[0]
     return f"{capital}{text[1:]}{'' if text.endswith('.') else '.'}"
 
 
@@ -213,11 +216,11 @@ def more(name: str) -> list[str]:
     """Return the lines that come from code and not from a schema: the codecs, and the options of a call."""
     if name == "codecs":
         rows = [f"| `{key}` | {cell(about(key))} |" for key in codecs.CODECS]
-        rows.append('| `"Bearer {}"` | the value in the place of the braces |')
+        rows.append('| `"Bearer {}"` | the text with the value in place of the braces |')
         return ["| codec | writes |", "|---|---|", *rows, ""]
     if name == "place":
         rows = [f"| `call.{key}` | {says} |" for key, says in places.CALL_KNOBS.items()]
-        return ["Options of the call itself:", "", "| place | means |", "|---|---|", *rows, ""]
+        return ["Options of the call itself:", "", "| place | meaning |", "|---|---|", *rows, ""]
     return []
 
 

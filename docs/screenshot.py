@@ -1,6 +1,6 @@
-"""Take docs/page.png, the README's picture of the service's page: Create Meeting, filled in, with its request.
+"""Take docs/page.png, the README's picture of the service's page: the filled-in form of Create Meeting and its request.
 
-It needs the extra `test` (playwright and the service) and a `chromium` on the PATH.
+Needs the extra `test` (playwright and the service) and a `chromium` on the PATH.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ def main() -> int:
         page = browser.new_page(viewport={"width": 1280, "height": 800}, color_scheme="light")
         page.goto(f"{url}/#create-meeting")
         page.locator("[data-key=user_id] input").fill("me")
-        page.wait_for_timeout(1000)  # until the choices are there
-        page.locator("[data-key=user_id] input").press("Escape")  # closes the choices
+        page.wait_for_timeout(1000)  # wait for the choices
+        page.locator("[data-key=user_id] input").press("Escape")  # close the choices
         page.locator("select:has(option[value=topic])").select_option("topic")  # an optional input
         page.locator("[data-key=topic] input").fill("Weekly sync")
-        page.get_by_text('"Weekly sync"').wait_for()  # the request, which follows the inputs
-        page.mouse.click(1000, 700)  # leaves the field
+        page.get_by_text('"Weekly sync"').wait_for()  # wait until the request shows the topic
+        page.mouse.click(1000, 700)  # leave the field
         page.screenshot(path=PICTURE)
         browser.close()
     size = PICTURE.stat().st_size
