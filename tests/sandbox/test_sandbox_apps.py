@@ -213,7 +213,7 @@ def test_other_programs_subscribe_and_remove_apps_over_http(sandbox: Sandbox) ->
         ("/deauthorize", {"user": 5}, "User must be a string."),
         ("/deauthorize", {"who": "x"}, "Send client_id (optional), user (optional)."),
         ("/subscriptions", {"url": "http://127.0.0.1:9/"}, "Send url, secret, client_id (optional)."),
-        ("/subscriptions", {"url": "http://127.0.0.1:9/", "secret": "s"}, "http://127.0.0.1:9/ failed the URL validation"),
+        ("/subscriptions", {"url": "http://127.0.0.1:9/", "secret": "s"}, "http://127.0.0.1:9/ failed the URL"),
         ("/subscriptions", {"url": "x", "secret": "s", "events": "all"}, "Events must be a list of names"),
     ],
 )
