@@ -253,7 +253,7 @@ class Session:
             strings = [*granted, *granted.values()] if isinstance(granted, Mapping) else [None]
             if not all(isinstance(string, str) for string in strings):
                 what = "The connection function must return a mapping of names to strings."
-                raise AuthError(what, hint="Let it return the values of the connection by name, or raise an error.")
+                raise AuthError(what, hint="Return the connection's values by name, or raise an error.")
             last = self._credentials = lay_out(self.connector.profile, self._base_url, granted)
         return last
 

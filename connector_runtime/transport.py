@@ -147,7 +147,7 @@ def transport_errors(step: Send) -> Iterator[None]:
     except httpx.HTTPError as error:
         failure = _error_of(error, step)
     except (httpx.InvalidURL, UnicodeError):  # UnicodeError: the host name is invalid
-        what = Sentence("The URL is too long, or its host is not a name.")
+        what = Sentence("The URL is too long, or its host name is invalid.")
         failure = TransportError(what, hint=Sentence("Shorten the inputs that go into it, or correct the address."))
     else:
         return
@@ -169,7 +169,7 @@ def _error_of(error: httpx.HTTPError, step: Send) -> TransportError:
     done = step.effect != "read" and not unsent
     host = urlsplit(step.request.shown).hostname
     if isinstance(error, httpx.TimeoutException):
-        what = Sentence("No answer in time.")
+        what = Sentence("No response in time.")
         if unsent:
             what = Sentence("No connection to {host} in time.", host=host)
     elif isinstance(error, httpx.ConnectError):
@@ -179,7 +179,7 @@ def _error_of(error: httpx.HTTPError, step: Send) -> TransportError:
     elif isinstance(error, httpx.ProxyError):
         what = Sentence("The proxy refused the connection.")
     elif isinstance(error, httpx.DecodingError | httpx.RemoteProtocolError | httpx.ReadError):
-        what = Sentence("The answer was cut off or is not HTTP.")
+        what = Sentence("The response was cut off or is not HTTP.")
     else:
         what = Sentence("The request failed ({error}).", error=type(error).__name__)
     hint = CHECK if done else Sentence("Nothing was changed; try again.")
@@ -222,8 +222,8 @@ class _ResponseBody:
         hint = Sentence("The request was accepted, so the change was probably made. Check before you send it again.")
         if not done:
             hint = Sentence("Request less data at once.")
-        hint = hint.then(Sentence("If such large answers are expected, raise `largest` of `Http`."))
-        what = Sentence("The answer ({status}) is larger than {most} bytes.", status=status, most=f"{self._most:,}")
+        hint = hint.then(Sentence("If you expect responses this large, raise `largest` in `Http`."))
+        what = Sentence("The response ({status}) is larger than {most} bytes.", status=status, most=f"{self._most:,}")
         raise TransportError(what, hint=hint, status=status, may_have_been_done=done)
 
     def response(self) -> Response:

@@ -165,8 +165,8 @@ def test_an_answer_that_is_too_large_is_not_read_on(
     assert caught[0].to_dict() == {
         **MADE,
         "kind": "transport",
-        "message": "The answer (200) is larger than 1,048,576 bytes.",
-        "hint": f"{hint} If such large answers are expected, raise `largest` of `Http`.",
+        "message": "The response (200) is larger than 1,048,576 bytes.",
+        "hint": f"{hint} If you expect responses this large, raise `largest` in `Http`.",
         "status": 200,
         "retriable": False,
         "may_have_been_done": True,
@@ -175,7 +175,7 @@ def test_an_answer_that_is_too_large_is_not_read_on(
         call.run("get-user", ME)
     assert (read.value.may_have_been_done, read.value.retriable) == (False, False)
     assert (
-        read.value.hint == "Request less data at once. If such large answers are expected, raise `largest` of `Http`."
+        read.value.hint == "Request less data at once. If you expect responses this large, raise `largest` in `Http`."
     )
 
 
@@ -216,7 +216,7 @@ def test_an_answer_that_drips_for_ever_ends(call: Any, vendor: Vendor, monkeypat
     vendor.answer = dripping
     with pytest.raises(TransportError) as caught:
         call.run("create-meeting", MEETING)
-    assert (caught.value.message, caught.value.retriable) == ("No answer in time.", False)
+    assert (caught.value.message, caught.value.retriable) == ("No response in time.", False)
     assert caught.value.may_have_been_done is True
 
 
@@ -225,7 +225,7 @@ def test_endless_headers_are_an_error(call: Any, vendor: Vendor) -> None:
     vendor.answer = lambda: chain([b"HTTP/1.1 200 OK\r\n"], repeat(b"X-A: " + b"b" * 900 + b"\r\n"))
     with pytest.raises(TransportError) as caught:
         call.run("create-meeting", MEETING)
-    assert (caught.value.may_have_been_done, caught.value.message) == (True, "The answer was cut off or is not HTTP.")
+    assert (caught.value.may_have_been_done, caught.value.message) == (True, "The response was cut off or is not HTTP.")
 
 
 @pytest.mark.parametrize(
@@ -308,7 +308,7 @@ def test_numbers_that_json_has_not_come_as_text_with_a_warning(call: Any, vendor
     assert [(warning.where, warning.what) for warning in result.warnings] == [
         (
             "body",
-            f"The answer has numbers that JSON cannot hold (NaN, -Infinity, 1e400, {'9' * 60}); "
+            f"The response has numbers that JSON cannot hold (NaN, -Infinity, 1e400, {'9' * 60}); "
             "they are returned as text.",
         )
     ]
@@ -328,7 +328,7 @@ def test_an_answer_that_is_nested_too_deeply_is_an_error(call: Any, vendor: Vend
     vendor.says("Content-Type: application/json", deep(levels))
     with pytest.raises(TransportError) as caught:
         call.run("create-meeting", MEETING)
-    assert caught.value.message == f"The answer (200) is nested deeper than {DEPTH} levels."
+    assert caught.value.message == f"The response (200) is nested deeper than {DEPTH} levels."
     assert (caught.value.may_have_been_done, caught.value.retriable) == (True, False)
 
 
@@ -420,7 +420,7 @@ def users(connector: Connector, *said: Any, **terms: Any) -> Result:
 def test_a_next_page_that_no_request_can_carry_is_an_error_after_its_page(connector: Connector, token: Any) -> None:
     with pytest.raises(ApiError) as caught:
         users(connector, {"users": [{"id": "a"}], "next_page_token": token})
-    assert caught.value.message == "The answer names a next page that cannot be requested."
+    assert caught.value.message == "The response names a next page that cannot be requested."
     assert (caught.value.items_read, caught.value.cursor) == (1, None)
     assert caught.value.partial.data == {"users": [{"id": "a"}]}
 
@@ -536,7 +536,7 @@ def test_any_answer_is_a_result_that_can_be_written_or_a_typed_error(
     key, inputs = called
     action = load().actions[key]
     said = [Response(status, headers, body) for body in bodies]
-    lost = TransportError("The answer was cut off.")
+    lost = TransportError("The response was cut off.")
     play = Play(
         {
             Token: lay_out(action.profile, None, {"access_token": "t"}),

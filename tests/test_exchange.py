@@ -171,7 +171,7 @@ def test_meeting_recordings_come_in_both_arrays_and_are_no_list(connector: Conne
 
 # -- the retries that a raw request asks for, as the comments of its inputs say ---------------------------------------
 
-LOST = TransportError("No answer in time.")
+LOST = TransportError("No response in time.")
 RAW = {"url": "/users", "method": "POST", "file_data": {"f": "content"}}
 
 

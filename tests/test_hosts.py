@@ -50,7 +50,7 @@ def test_a_host_that_is_no_name_was_asked_for_nothing(connector: Connector, host
     play = Play(say({"id": 1}))
     [*play(exchange(action, action.bind({"user_id": "me", "topic": "x"})))]
     request = play.sent[0].replace(url=f"https://{host}/v2", shown=f"https://{host}/v2")
-    with pytest.raises(TransportError, match="its host is not a name") as caught:
+    with pytest.raises(TransportError, match="its host name is invalid") as caught:
         Pool().send(Send(request, "create"))
     assert not caught.value.may_have_been_done
 
@@ -93,7 +93,7 @@ def test_arguments_of_another_type_are_refused_in_words(make: Any, connector: Co
             with pytest.raises(InputError, match="is not an action of"):
                 client.run(key, {})
         for files, to in ((None, "."), (["x"], "."), ([], None)):
-            with pytest.raises(InputError, match="must be files that an answer offers"):
+            with pytest.raises(InputError, match="must be files from an action's response"):
                 client.download(files, to)
     stripe = load(Path(__file__).parents[1] / "examples" / "stripe")
     with (

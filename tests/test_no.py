@@ -45,12 +45,12 @@ ME, MEETING = {"user_id": "me"}, {"user_id": "me", "topic": "x"}
 @pytest.mark.parametrize(
     ("answer", "what"),
     [
-        (say(b"<html>", kind="text/html; charset=x"), "The answer (200) is not JSON (text/html)."),
-        (say(b"<html>", kind="x" * 70), f"The answer (200) is not JSON ({'x' * 60})."),
-        (Response(200, {}, b"<"), "The answer (200) is not JSON (no content type)."),
-        (say(b' {"id": 1'), "The answer (200) is cut off."),
-        (say(b"[1"), "The answer (200) is cut off."),
-        (say(b"1 2"), "The answer (200) is not JSON (application/json)."),
+        (say(b"<html>", kind="text/html; charset=x"), "The response (200) is not JSON (text/html)."),
+        (say(b"<html>", kind="x" * 70), f"The response (200) is not JSON ({'x' * 60})."),
+        (Response(200, {}, b"<"), "The response (200) is not JSON (no content type)."),
+        (say(b' {"id": 1'), "The response (200) is cut off."),
+        (say(b"[1"), "The response (200) is cut off."),
+        (say(b"1 2"), "The response (200) is not JSON (application/json)."),
     ],
 )
 def test_an_answer_that_cannot_be_read_says_so_and_what_it_leaves_in_doubt(
@@ -63,7 +63,7 @@ def test_an_answer_that_cannot_be_read_says_so_and_what_it_leaves_in_doubt(
 
 
 def test_an_answer_without_a_body_is_empty_only_where_one_was_promised(connector: Connector) -> None:
-    empty = whole("transport", "The answer (200) is empty.", None, status=200, retriable=True)
+    empty = whole("transport", "The response (200) is empty.", None, status=200, retriable=True)
     assert told(lambda: run(connector, "get-user", ME, say(b" \n"))) == empty
     assert run(connector, "get-user", ME, Response(200, {}, b"")).data == {}
     assert run(connector, "get-user", ME, Response(204, {"content-type": "application/json"}, b"")).data == {}
@@ -75,7 +75,7 @@ def test_an_answer_without_a_body_is_empty_only_where_one_was_promised(connector
 
 
 def test_a_list_that_is_none_says_so(connector: Connector) -> None:
-    wrong = whole("api", "'users' in the answer is not a list.", None, status=200, items_read=0)
+    wrong = whole("api", "'users' in the response is not a list.", None, status=200, items_read=0)
     assert told(lambda: run(connector, "list-users", {}, say({"users": {}}))) == wrong
 
 
@@ -83,13 +83,13 @@ def test_a_list_that_does_not_end_says_where_to_go_on(connector: Connector) -> N
     again = [say({"users": [{"id": "a"}], "next_page_token": token}) for token in ("t", "u", "t")]
     refused = told(lambda: run(connector, "list-users", {}, *again))
     what = "The list does not end: after 3 items, Zoom named the same next page again."
-    hint = "What was read so far is complete. Start the list again."
+    hint = "The items read so far are complete. Start the list again."
     assert refused == whole("api", what, hint, status=200, items_read=3, retriable=True)
     empty = [say({"users": [], "next_page_token": f"t{number}"}) for number in range(EMPTY_PAGES + 1)]
     refused = told(lambda: run(connector, "list-users", {}, *empty))
     assert refused.pop("cursor")
     what = f"The list does not end: after 0 items, {EMPTY_PAGES + 1} pages in a row were empty."
-    hint = "What was read so far is complete. Continue from the cursor later."
+    hint = "The items read so far are complete. Continue from the cursor later."
     wanted = whole("api", what, hint, status=200, items_read=0, retriable=True)
     wanted.pop("cursor")
     assert refused == wanted
@@ -124,7 +124,7 @@ def test_a_call_whose_time_is_over_sends_nothing_more(connector: Connector) -> N
             "get-user",
             ME,
             302,
-            "Zoom redirects. Redirects are not followed, because the token would go with them.",
+            "Zoom redirects. Redirects are not followed, because the token would be sent along.",
             False,
             False,
         ),
@@ -132,7 +132,7 @@ def test_a_call_whose_time_is_over_sends_nothing_more(connector: Connector) -> N
             "get-user",
             ME,
             399,
-            "Zoom redirects. Redirects are not followed, because the token would go with them.",
+            "Zoom redirects. Redirects are not followed, because the token would be sent along.",
             False,
             False,
         ),
@@ -184,8 +184,8 @@ def send(effect: str = "read", **call: Any) -> Send:
     [
         (httpx.ConnectTimeout("secret"), "No connection to api.acme.example in time.", True),
         (httpx.PoolTimeout("secret"), "No connection to api.acme.example in time.", True),
-        (httpx.ReadTimeout("secret"), "No answer in time.", False),
-        (httpx.WriteTimeout("secret"), "No answer in time.", False),
+        (httpx.ReadTimeout("secret"), "No response in time.", False),
+        (httpx.WriteTimeout("secret"), "No response in time.", False),
         (httpx.ConnectError("refused"), "No connection to api.acme.example: refused.", True),
         (
             httpx.LocalProtocolError("secret"),
@@ -193,9 +193,9 @@ def send(effect: str = "read", **call: Any) -> Send:
             True,
         ),
         (httpx.ProxyError("secret"), "The proxy refused the connection.", True),
-        (httpx.DecodingError("secret"), "The answer was cut off or is not HTTP.", False),
-        (httpx.RemoteProtocolError("secret"), "The answer was cut off or is not HTTP.", False),
-        (httpx.ReadError("secret"), "The answer was cut off or is not HTTP.", False),
+        (httpx.DecodingError("secret"), "The response was cut off or is not HTTP.", False),
+        (httpx.RemoteProtocolError("secret"), "The response was cut off or is not HTTP.", False),
+        (httpx.ReadError("secret"), "The response was cut off or is not HTTP.", False),
         (httpx.WriteError("secret"), "The request failed (WriteError).", False),
         (httpx.UnsupportedProtocol("secret"), "The request failed (UnsupportedProtocol).", True),
     ],
@@ -225,7 +225,7 @@ def test_a_url_that_is_too_long_says_what_to_shorten() -> None:
             raise httpx.InvalidURL("secret")
 
     hint = "Shorten the inputs that go into it, or correct the address."
-    assert told(fail) == whole("transport", "The URL is too long, or its host is not a name.", hint)
+    assert told(fail) == whole("transport", "The URL is too long, or its host name is invalid.", hint)
 
 
 @pytest.mark.parametrize("coding", ["", "gzip"])
@@ -245,8 +245,8 @@ def test_an_answer_is_as_large_as_it_may_be_and_no_larger(coding: str) -> None:
 
     assert read(1000).content == b"x" * 1000
     assert read(8000, response_type="binary").content == b"x" * 8000
-    raise_it = " If such large answers are expected, raise `largest` of `Http`."
-    what, less = "The answer (200) is larger than {} bytes.", f"Request less data at once.{raise_it}"
+    raise_it = " If you expect responses this large, raise `largest` in `Http`."
+    what, less = "The response (200) is larger than {} bytes.", f"Request less data at once.{raise_it}"
     assert told(lambda: read(1001)) == whole("transport", what.format("1,000"), less, status=200)
     large = told(lambda: read(8001, response_type="binary"))
     assert large == whole("transport", what.format("8,000"), less, status=200)

@@ -34,9 +34,9 @@ from zoom_connector import (
 from zoom_connector.sandbox import Sandbox
 
 START = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
-LOST = TransportError("The answer was cut off or is not HTTP.", retriable=True)
+LOST = TransportError("The response was cut off or is not HTTP.", retriable=True)
 UNSENT = TransportError("No connection.", retriable=True)
-DOUBT = TransportError("The answer was cut off or is not HTTP.", may_have_been_done=True)
+DOUBT = TransportError("The response was cut off or is not HTTP.", may_have_been_done=True)
 
 
 class Paced:
@@ -203,16 +203,16 @@ def test_raw_request_pauses_as_its_own_inputs_say(connector: Connector) -> None:
 
 def test_a_delete_whose_answer_was_lost_and_that_finds_nothing_the_second_time_was_done(connector: Connector) -> None:
     gone = say({"code": 1001, "message": "User does not exist: u."}, 404)
-    lost = TransportError("The answer was cut off.", retriable=True, may_have_been_done=True)
+    lost = TransportError("The response was cut off.", retriable=True, may_have_been_done=True)
     result = run(connector, Play(lost, gone), "delete-user", CallTerms(retries=1))
     assert result.data == {}
-    assert "answer was lost" in result.warnings[0].what
+    assert "response was lost" in result.warnings[0].what
     with pytest.raises(ApiError):
         run(connector, Play(UNSENT, gone), "delete-user", CallTerms(retries=1))  # the first never arrived
 
 
 def test_what_the_last_attempt_is_told_does_not_undo_the_first(connector: Connector) -> None:
-    lost = TransportError("The answer was cut off.", retriable=True, may_have_been_done=True)
+    lost = TransportError("The response was cut off.", retriable=True, may_have_been_done=True)
     refused = say({"code": 124, "message": "Invalid access token."}, 401)
     with pytest.raises(ConnectorError, match="Invalid access token") as caught:
         run(connector, Play(lost, refused), "update-meeting", CallTerms(retries=1))
@@ -392,7 +392,7 @@ def test_the_vendors_own_clock_says_what_was_made_since(connector: Connector) ->
 def test_two_that_look_like_it_are_no_proof(connector: Connector) -> None:
     twins = [meeting("x", "2026-11-22T12:00:01Z"), meeting("x", "2026-11-22T12:00:02Z")]
     play = Play(DOUBT, say({"meetings": twins}))
-    with pytest.raises(TransportError, match="2 that look like it") as caught:
+    with pytest.raises(TransportError, match="2 similar objects") as caught:
         recover(connector, play)
     assert caught.value.may_have_been_done
     assert len(play.sent) == 2
@@ -477,7 +477,7 @@ def test_a_deadline_ends_a_slow_answer(make: Any, connector: Connector, zoom: Sa
     zoom.inject(match="GET /v2/users/me", delay=5.0)
     with (
         make(connector, token=zoom.token, base_url=zoom.base_url, deadline=0.3) as client,
-        pytest.raises(TransportError, match="No answer in time"),
+        pytest.raises(TransportError, match="No response in time"),
     ):
         client.run("get-user", {"user_id": "me"})
 

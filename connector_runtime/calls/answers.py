@@ -74,11 +74,11 @@ def page(spec: ActionSpec, response: Response, answer: Answer, effect: str, resp
         what = data.args[0] if str(data).startswith(("is nested", "holds")) else what
     elif answer.odd:
         odd = tuple(dict.fromkeys(answer.odd[:MAX_NUMBERS]))
-        text = Sentence("The answer has numbers that JSON cannot hold ({odd}); they are returned as text.", odd=odd)
+        text = Sentence("The response has numbers that JSON cannot hold ({odd}); they are returned as text.", odd=odd)
         warnings = (Problem("body", text),)
     if what is not None:
         done, hint = effect != "read", None
-        what = Sentence("The answer ({status}) {what}.", status=answer.status, what=what)
+        what = Sentence("The response ({status}) {what}.", status=answer.status, what=what)
         if done:
             hint = ACCEPTED_HINT
         raise TransportError(what, hint=hint, status=answer.status, retriable=not done, may_have_been_done=done)
@@ -91,12 +91,12 @@ def _items(key: str, answer: Answer) -> tuple[list[Json], tuple[Problem, ...]]:
     if answer.body is None and answer.status == HTTPStatus.NO_CONTENT:
         return [], ()
     if items is None and isinstance(answer.body, dict):
-        what = Sentence("The answer has no '{key}'; it was read as an empty list.", key=key)
+        what = Sentence("The response has no '{key}' and was read as an empty list.", key=key)
         return [], (Problem(f"body.{key}", what),)
     if not isinstance(items, list):
-        what = Sentence("The answer is not a list.")
+        what = Sentence("The response is not a list.")
         if key != ".":
-            what = Sentence("'{key}' in the answer is not a list.", key=key)
+            what = Sentence("'{key}' in the response is not a list.", key=key)
         raise ApiError(what, status=answer.status)
     return items, ()
 
@@ -137,7 +137,7 @@ class RefusedResponse:
         if hint is None and is_server:
             hint = FAILED_HINT if effect == "create" else Sentence("{vendor}'s server failed. Try again later.")
         elif hint is None and 300 <= status < 400:
-            hint = Sentence("{vendor} redirects. Redirects are not followed, because the token would go with them.")
+            hint = Sentence("{vendor} redirects. Redirects are not followed, because the token would be sent along.")
         message = message or Sentence("{vendor} gave no reason.")
         message = message if message.endswith((".", "!", "?", "…", "]")) else f"{message}."
         phrase = f"{status} {HTTPStatus(status).phrase}" if status in KNOWN_STATUSES else str(status)

@@ -127,14 +127,14 @@ def lay_out(profile: Profile, base_url: str | None, granted: Mapping[str, str] |
     for grant in (grant for grant in grants if grant.name in values):
         text = values[grant.name]
         if grant.secret and not text.strip():
-            raise AuthError(Sentence("'{name}' of the connection is empty.", name=grant.name))
+            raise AuthError(Sentence("The connection's '{name}' is empty.", name=grant.name))
         if grant.secret:
             secrets.append(text)
         written = places.text_of(codecs.encode(grant.codecs, text))
         for place in grant.to:
             if place.kind == "header":
                 if not written or not re.search(HEADER_VALUE, written):
-                    raise AuthError(Sentence("'{name}' of the connection cannot be sent in a header.", name=grant.name))
+                    raise AuthError(Sentence("The connection's '{name}' cannot be sent in a header.", name=grant.name))
                 headers = bodies.merged(headers, [(place.path[0], written)], folded=True)
             elif place.kind == "query":
                 query.append((place.path[0], written))
@@ -169,7 +169,7 @@ def _base(profile: Profile, granted: Mapping[str, str] | None) -> str:
                 continue  # previews without a connection show the brace
             raise AuthError(Sentence("The connection lacks '{name}', which the address needs.", name=name))
         if rule.pattern is not None and not re.fullmatch(rule.pattern, value):
-            raise AuthError(Sentence("'{name}' of the connection has the wrong format.", name=name))
+            raise AuthError(Sentence("The connection's '{name}' has the wrong format.", name=name))
         base = base.replace(f"{{{name}}}", value.rstrip("/"))
     names = profile.hosts
     if granted is not None and names:

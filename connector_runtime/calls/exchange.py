@@ -253,19 +253,19 @@ class _CallSteps:
 
 
 DELETED = Sentence(
-    "The first answer was lost; on the second try {vendor} had nothing to delete, so it was most likely deleted."
+    "The first response was lost; the second attempt found nothing to delete in {vendor}, so it was probably deleted."
 )
 
 
 def _endless(page: Page, count: int, empty: int, *, is_over: bool, is_named: bool) -> ApiError:
     """Return the error for a list whose pages do not end."""
     reason = Sentence("{vendor} sent the same page again")
-    hint = Sentence("What was read so far is complete. Start the list again.")
+    hint = Sentence("The items read so far are complete. Start the list again.")
     if is_named:
         reason = Sentence("{vendor} named the same next page again")
     elif not is_over:
         reason = Sentence("{count} pages in a row were empty", count=empty)
-        hint = Sentence("What was read so far is complete. Continue from the cursor later.")
+        hint = Sentence("The items read so far are complete. Continue from the cursor later.")
     what = Sentence("The list does not end: after {count} items, {reason}.", count=count, reason=reason)
     return ApiError(what, hint=hint, status=page.status, retriable=True)
 
@@ -357,7 +357,7 @@ def recovering(action: Action, bound: BoundInputs, terms: CallTerms, other: Acti
             error.may_have_been_done, error.retriable = True, False
             raise
         if len(matches) == 1:
-            text = Sentence("The answer was lost, but '{action}' shows that the change was made.", action=other.label)
+            text = Sentence("The response was lost, but '{action}' shows that the change was made.", action=other.label)
             warnings = said((*bound.warnings, Problem("", text)), book)
             yield Page(data=matches[0], items=None, status=200, headers={}, warnings=warnings)
             return
@@ -366,7 +366,7 @@ def recovering(action: Action, bound: BoundInputs, terms: CallTerms, other: Acti
             slots = {"action": other.label, "count": len(matches)}
             failure.hint = Sentence("'{action}' does not show it, so the change was most likely not made.", **slots)
             if matches:
-                text = Sentence("'{action}' shows {count} that look like it. Check before you send it again.", **slots)
+                text = Sentence("'{action}' shows {count} similar objects. Check before you send it again.", **slots)
                 failure.hint = text
             failure.speak(book)
             raise failure

@@ -77,7 +77,7 @@ def _file(spec: ActionSpec, rules: Files, entry: Mapping[str, Json], data: Json,
     if rules.ready is not None and not conditions.holds(rules.ready, lambda name: places.dig(entry, (name,))):
         waits = Sentence("It is not ready yet; try again later.")
     elif not isinstance(url, str) or not url:
-        waits = Sentence("{vendor} gives no address for it.")
+        waits = Sentence("{vendor} provides no address for it.")
     facts_of_entry = {**data, **entry} if isinstance(data, Mapping) else entry
 
     def named(templates: Iterable[str]) -> str | None:

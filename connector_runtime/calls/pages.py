@@ -64,7 +64,7 @@ def next_position(
         text = places.text_of(value)
         value = value if isinstance(value, str | int) else text  # types that a cursor can hold
         if not _is_sendable(text):
-            raise ApiError(Sentence("The answer names a next page that cannot be requested."), status=answer.status)
+            raise ApiError(Sentence("The response names a next page that cannot be requested."), status=answer.status)
         if paging.next[number].to is None:
             value = next_query(draft, credentials, text)
         return ListPosition(position.size, number, value)
@@ -137,7 +137,7 @@ def position_of(text: str, list_digest: str, paging: Paging | None) -> ListPosit
     if not is_valid:
         raise _wrong_cursor(Sentence("is not a valid cursor; omit it to start from the beginning"))
     if digest != list_digest or paging is None or (style or 0) >= len(paging.next) or not 0 <= size <= paging.max:
-        raise _wrong_cursor(Sentence("belongs to another list or to other inputs; use those that it came from"))
+        raise _wrong_cursor(Sentence("belongs to another list or other inputs; use it with the ones it came from"))
     if style is not None and paging.next[style].to is None and re.match("https?:|/", str(value)):
         raise _wrong_cursor(Sentence("is not a cursor of this list; omit it to start from the beginning"))
     return position

@@ -159,11 +159,11 @@ def next_query(draft: RequestDraft, credentials: Credentials, url: str) -> str:
         base, target = urlsplit(credentials.base), urlsplit(urljoin(list_url, url))
         is_same_host = hosts.origin(base) == hosts.origin(target) and base.username == target.username
     except ValueError:
-        raise ApiError(Sentence("The answer names a next page that is not a URL.")) from None
+        raise ApiError(Sentence("The response names a next page that is not a URL.")) from None
     if not is_same_host:
         raise ApiError(Sentence("The next page is on another host, where the connection's secrets are not sent."))
     if not target.query and target.path != urlsplit(list_url).path:
-        raise ApiError(Sentence("The next page has another path than its list."))
+        raise ApiError(Sentence("The next page's path differs from the path of its list."))
     return _without(target.query, credentials.query)
 
 

@@ -357,7 +357,7 @@ def examine(
         step = "reachability" if failure["kind"] == "transport" else "call"
         yield CheckResult(step, "fault", failure["message"], failure["hint"])
         return
-    yield CheckResult("reachability", "ok", "The vendor answers and accepts the token.")
+    yield CheckResult("reachability", "ok", "The vendor responds and accepts the token.")
     if health.skew is not None and abs(health.skew) <= MAX_SKEW:
         yield CheckResult("clock", "ok", "It agrees with the vendor's.")
     elif health.skew is not None:
@@ -370,7 +370,7 @@ def examine(
         account = f"account {health.account}" if health.account else "an account that the vendor does not name"
         yield CheckResult("identity", "ok", f"It is {', '.join(part for part in (health.identity, account) if part)}.")
     if not health.scopes:
-        yield CheckResult("scopes", "warning", "The vendor does not say which scopes the token has.")
+        yield CheckResult("scopes", "warning", "The vendor does not report the token's scopes.")
     elif not health.missing_scopes:
         yield CheckResult("scopes", "ok", "They are enough for all of these actions.")
     for action, scopes_needed in (connections.missing(name, actions) if name is not None else {}).items():

@@ -163,7 +163,7 @@ class App:
         body = self.check(response, sent_at, {*old.secrets, *sent})
         token = body.get("access_token") if isinstance(body, Mapping) else None
         if not isinstance(token, str) or not token.strip():
-            hint = Sentence("Something between here and {vendor} may have answered instead. Try again.")
+            hint = Sentence("Something between here and {vendor} may have responded instead. Try again.")
             raise _unusable(response, Sentence("has no access token"), hint)
         implied = self.oauth.get("origins", {}).get(self.origin, {})
         texts = {
@@ -176,7 +176,7 @@ class App:
         for name, text in {**granted, "refresh_token": refresh, "scope": scope}.items():
             if isinstance(text, str) and not _can_be_sent(text, name in in_headers or name == "refresh_token"):
                 slots = {"name": name, "count": len(text)}
-                what = Sentence("holds a {name} of {count} characters that no request can carry", **slots)
+                what = Sentence("holds a {name} of {count} characters that cannot be sent in a request", **slots)
                 raise _unusable(response, what)
         lifetime = lifetime_of(body.get("expires_in"))
         return Tokens(
@@ -214,7 +214,7 @@ SIGN_IN = Sentence("Sign in again.")
 def _unusable(response: Response, what: str, hint: str = TRY_AGAIN) -> TransportError:
     media_type = response.headers.get("content-type", "no content type").partition(";")[0][: answers.MAX_TYPE_LENGTH]
     slots = {"status": response.status, "type": media_type, "what": what}
-    message = Sentence("The token endpoint's answer ({status}, {type}) {what}.", **slots)
+    message = Sentence("The token endpoint's response ({status}, {type}) {what}.", **slots)
     return TransportError(message, hint=hint, status=response.status, retriable=True)
 
 
@@ -292,7 +292,7 @@ def code_of(query: Mapping[str, str]) -> str:
     if query.get("error"):
         reason = " ".join(query.get("error_description", query["error"]).split())[:200]
         what = Sentence("{vendor} refused the sign-in: {reason}.", reason=reason)
-        raise AuthError(what, hint=Sentence("Correct what it says, then sign in again."))
+        raise AuthError(what, hint=Sentence("Correct that, then sign in again."))
     raise AuthError(Sentence("The sign-in came back without a code."), hint=SIGN_IN)
 
 

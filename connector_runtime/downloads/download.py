@@ -68,7 +68,7 @@ class DownloadPlan:
     ) -> None:
         self.requested = tuple(files) if isinstance(files, Iterable) else (files,)
         if not all(isinstance(file, File) for file in self.requested) or not isinstance(to, str | os.PathLike):
-            what = "must be files that an answer offers, and the path of a folder"
+            what = "must be files from an action's response, and the path of a folder"
             raise InputError.of("the download", [Problem("files, to", what)])
         self.folder, self.settings = Path(to), settings
         self.parallel, self.overwrite, self.progress, self.largest = parallel, overwrite, progress, largest
@@ -275,7 +275,7 @@ def save(job: Job, handlers: Handlers, pool: Pool, stop: threading.Event) -> int
         return size
 
 
-UNKNOWN_LENGTH = Sentence("The connection was closed, and neither {vendor} nor the answer says how long the file is.")
+UNKNOWN_LENGTH = Sentence("The connection closed, and neither {vendor} nor the response gives the length of the file.")
 
 
 def end_of(answer: Any) -> TransportError | None:

@@ -153,7 +153,7 @@ class _Fetch:
         if response.status != 200 and not is_part:
             yield from self.refuse(target, credentials, response)
             slots = {"host": target.host, "status": response.status}
-            what = Sentence("{host} answered {status} instead of the file.", **slots)
+            what = Sentence("{host} returned {status} instead of the file.", **slots)
             raise ApiError(what, status=response.status)
         yield from self.check(target, credentials, response)
         version, at = version_of(file, response.headers, length(response.headers)), 0
@@ -166,7 +166,7 @@ class _Fetch:
         expected = file.size if version.total is None else version.total
         if file.size not in (None, expected):
             slots = {"size": file.size, "sent": expected, "host": target.host}
-            what = Sentence("{vendor} announced {size} bytes and sends {sent}, from {host}.", **slots)
+            what = Sentence("{vendor} announced {size} bytes, but {host} sends {sent}.", **slots)
             hint = Sentence("The file may have changed: list the files again, or download it without its size.")
             raise ApiError(what, hint=hint)
         most = self.settings.largest if expected is None else expected
@@ -182,9 +182,8 @@ class _Fetch:
             raise ApiError(Sentence("{host} sends more than the {count} bytes that were announced.", **slots))
         broke = filled.broke
         if expected is not None and (broke is None or not broke.retriable):  # the size shows whether it is complete
-            broke = (
-                TransportError(Sentence("The answer was cut off."), retriable=True) if filled.size < expected else None
-            )
+            what = Sentence("The response was cut off.")
+            broke = TransportError(what, retriable=True) if filled.size < expected else None
         if broke is not None and filled.size != expected:
             raise broke
         if filled.size == 0:
@@ -198,7 +197,7 @@ class _Fetch:
         self.have, self.version = 0, None
         self.restarts += 1
         if self.restarts > MAX_RESTARTS:
-            what = Sentence("The file changes during its download, or {host} cannot send the rest.", host=self.host)
+            what = Sentence("The file keeps changing, or {host} cannot send the rest.", host=self.host)
             raise ApiError(what, hint=Sentence("Try again later."))
 
     def too_large(self, target: Address, size: int) -> ApiError:

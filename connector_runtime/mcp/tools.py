@@ -48,8 +48,8 @@ EFFECTS: Mapping[str | None, str] = {
 }
 OPTIONS = {  # arguments that are not inputs of the action
     "limit": f"Maximum number of items; {LIMIT} if left out.",
-    "cursor": "Continues after the answer that had this cursor; repeat the other arguments unchanged.",
-    "clear": "Fields to empty; blank text and null only leave a field unchanged.",
+    "cursor": "Continues after the result that had this cursor; repeat the other arguments unchanged.",
+    "clear": "Fields to clear; blank text and null leave a field unchanged.",
 }
 DROPPED_WORDS = ("format", "pattern", SECRET_WORD)  # schema words that could make a client reject an answer
 
@@ -109,7 +109,7 @@ def withheld(action: Action, offer: ToolFilter) -> str | None:
     """Return the reason why an action is not a tool here, or None if it is one."""
     effects = safety(action.effect)
     if offer.read_only and not effects["read_only"]:
-        return "is not offered here: only actions that read are"
+        return "is not offered here: only read actions are"
     if effects["destructive"] and not offer.destructive:
         return "is not offered here: it can destroy data, which requires the option --destructive"
     if offer.only and not any(fnmatchcase(action.key, pattern) for pattern in offer.only):
@@ -178,7 +178,7 @@ def call(tool: Tool, arguments: Mapping[str, Any]) -> tuple[BoundInputs, int | N
     if limit is None:
         problems.append(Problem("limit", f"must be a whole number from 1 to {MAX_LIMIT}"))
     if not _is_blank(cursor) and not isinstance(cursor, str):
-        problems.append(Problem("cursor", "must be the cursor of an earlier answer, which is text"))
+        problems.append(Problem("cursor", "must be the cursor of an earlier result, as text"))
     if isinstance(clear, str):
         clear = clear.split(",")
     if clear is not None and not (isinstance(clear, list) and all(isinstance(name, str) for name in clear)):
@@ -261,7 +261,7 @@ def answer(tool: Tool, result: Result, offer: ToolFilter) -> dict[str, Json]:
     if faults:  # a client would reject this as `data`, although the call succeeded
         path, what = faults[0]
         where = ".".join(str(step) for step in ("data", *path))
-        warnings.append(f"The answer does not have the documented shape: {where} {what}.")
+        warnings.append(f"The response does not have the documented shape: {where} {what}.")
     output: dict[str, Json] = {"unexpected" if faults else "data": data}
     if result.cursor is not None:
         output["cursor"] = result.cursor
@@ -352,7 +352,7 @@ def instructions(connector: Connector, offer: ToolFilter) -> str:
     """Return the facts about all tools that a model needs."""
     return (
         f"Each tool is one action of {connector.profile.label}; its result is `data`. "
-        f"A list returns {LIMIT} items unless `limit` says otherwise; an answer with `cursor` has more. "
+        f"A list returns {LIMIT} items unless `limit` says otherwise; a result with `cursor` has more. "
         "An `error` says what to change (`problems`, `hint`), whether the same call may succeed later (`retriable`, "
         "`retry_at`), and whether it may have been done (`may_have_been_done`): if so, check before trying again."
     ) + ("" if offer.secrets else " Secrets are shown as ***.")

@@ -126,7 +126,7 @@ def service_app(
 
 def check_apps(webhook_secrets: Mapping[str, SecretSource]) -> None:
     """Raise `InputError` for secrets without a client id: no tenant would be entitled to the events they sign."""
-    what = 'belong to no app, so no tenant could read its events: set them by client id, {"CLIENT_ID": "SECRET"}'
+    what = 'belong to no app, so no tenant could read the events: set them by client id, {"CLIENT_ID": "SECRET"}'
     plain = [key for key, secret in webhook_secrets.items() if not callable(secret) and None in usable(secret).values()]
     if plain:
         raise InputError.of("the service", [Problem(f"webhook_secrets.{key}", what) for key in plain])
@@ -214,7 +214,7 @@ async def ready(request: Request) -> Response:
     except (StoreError, ServiceRefusal):
         problems = [Problem("store", "fails; the log says why")]
     except TimeoutError:
-        problems = [Problem("store", f"does not answer within {STORE_TIMEOUT:g} seconds")]
+        problems = [Problem("store", f"does not respond within {STORE_TIMEOUT:g} seconds")]
     else:
         if "definitions" not in shared.written:
             shared.written["definitions"] = await shared.in_work(None, check_definitions)

@@ -40,7 +40,7 @@ ANY_JSON = {"application/json": {"schema": {"type": "object"}}}
     "/webhooks/{trigger}",
     summary="Receive a webhook from the vendor",
     responses={
-        200: {"description": "Recorded, a repeat, the answer to a challenge, or signed but not JSON."},
+        200: {"description": "Recorded, a repeat, the response to a challenge, or signed but not JSON."},
         401: {"description": "No signature, or a wrong one.", "content": ANY_JSON},
         503: {"description": "Not verified or not recorded; send it again.", "content": {**ANY_JSON, **models.PROBLEM}},
     },

@@ -374,7 +374,7 @@ def check_origin(scope: Scope, public_url: str | None = None) -> None:
     own = (headers.get(b"host", ""), urlsplit(public_url or "").netloc.lower())
     if b"origin" in headers and (headers[b"origin"].partition("://")[2] or "null") not in own:
         hint = Sentence("Call it from a program, or through a proxy of your own.")
-        raise ServiceRefusal("forbidden", Sentence("Pages of other origins are not answered."), hint=hint)
+        raise ServiceRefusal("forbidden", Sentence("Requests from pages of other origins are refused."), hint=hint)
 
 
 def too_large(limit: int) -> ServiceRefusal:

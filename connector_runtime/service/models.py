@@ -41,7 +41,7 @@ class PreviewRequest(StrictBody):
     """Inputs for a preview of the request."""
 
     inputs: dict[str, Any] = Field(default_factory=dict, description="The action's inputs by key.")
-    clear: Names = Field(default_factory=list, description="Inputs whose fields to empty.")
+    clear: Names = Field(default_factory=list, description="Inputs whose fields are to be cleared.")
 
 
 class RunRequest(PreviewRequest):
@@ -49,9 +49,9 @@ class RunRequest(PreviewRequest):
 
     connection: Name | None = Field(None, description="The connection's name; may be left out if there is only one.")
     limit: int | None = Field(None, ge=1, le=10**9, description="The maximum number of items of a list.")
-    cursor: Cursor | None = Field(None, description="`meta.cursor` or `end.cursor` of an answer: continues its list.")
+    cursor: Cursor | None = Field(None, description="`meta.cursor` or `end.cursor` of a response: continues its list.")
     deadline: float | None = Field(None, ge=0.1, description="Seconds after which to give up.")
-    recover: bool = Field(False, description="If the answer of a create is lost, check whether it was done.")
+    recover: bool = Field(False, description="If the response to a create is lost, check whether it was done.")
 
 
 class ChoicesRequest(StrictBody):
@@ -83,7 +83,7 @@ class ProblemDocument(BaseModel):
 
     type: str
     title: str
-    status: int = Field(description="The status of this answer.")
+    status: int = Field(description="The status of this response.")
     kind: str
     message: str
     hint: str | None = Field(description="What to do.")
@@ -92,7 +92,7 @@ class ProblemDocument(BaseModel):
     retriable: bool = Field(description="Whether the same request may succeed later without harm.")
     retry_at: str | None
     may_have_been_done: bool
-    vendor_status: int | None = Field(description="The status of the vendor's answer.")
+    vendor_status: int | None = Field(description="The status of the vendor's response.")
     code: int | str | None = Field(description="The vendor's error code.")
     tracking_id: str | None = Field(description="For the vendor's support.")
     request_id: str

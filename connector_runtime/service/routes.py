@@ -52,7 +52,7 @@ Preview = shape(
 RunAnswer = shape("RunAnswer", "The result of a run.", data=Any, meta=models.RunMeta)
 PAGE = "A page of choices; `cursor` leads to the next."
 ChoicesAnswer = shape("ChoicesAnswer", PAGE, choices=list[models.ChoiceAnswer], cursor=str | None)
-KEY = "A text that you choose for this operation; a repeated request with it gets the first answer."
+KEY = "A string that you choose for this operation; a repeated request with it gets the first response."
 KEY_HEADER = Header(alias="Idempotency-Key", min_length=1, max_length=255, pattern=r"^[\x21-\x7e]+$", description=KEY)
 IdempotencyKey = Annotated[str | None, KEY_HEADER]
 HEALTH = (
@@ -105,7 +105,7 @@ async def run(key: str, context: Context, idempotency_key: IdempotencyKey = None
     if len(content) > LARGEST:
         first = None  # a read can simply run again
         if effect != "read":
-            what = Sentence("It was done, but its answer is longer than {most} bytes and was not stored.", most=LARGEST)
+            what = Sentence("It was done, but its response exceeds {most} bytes and was not stored.", most=LARGEST)
             hint = Sentence("Read the result from {vendor}; for another operation, use a new key.")
             first = ServiceRefusal("may_have_been_done", what, hint=hint, may_have_been_done=True)
     await _end(context, lock, first)
@@ -126,7 +126,7 @@ async def stream(key: str, context: Context) -> Response:
     """
     if "idempotency-key" in context.request.headers:
         context.action(key, runs=True)
-        problem = Problem("Idempotency-Key", Sentence("is for runs; the answer of a stream is not stored"))
+        problem = Problem("Idempotency-Key", Sentence("is for runs; the response of a stream is not stored"))
         raise InputError(Sentence("A stream does not take an idempotency key."), problems=[problem])
     run = await Run.read(context, key)
     if run.body.recover:
@@ -272,7 +272,7 @@ async def _end(context: RequestContext, lock: RunLock, first: FirstAnswer | Conn
     try:
         await context.service.in_store(None, lock.end, first)
     except (StoreError, ServiceRefusal) as error:  # the caller must learn how the run ended
-        logger.error("The first answer with an idempotency key could not be stored: %s", error)
+        logger.error("The first response for an idempotency key could not be stored: %s", error)
 
 
 @connection_router.get("/connections", response_model=ConnectionsAnswer, summary="The tenant's connections")

@@ -240,7 +240,7 @@ def key_part(where: str, name: str) -> str:
 
 def checked(key: str) -> str:
     if not key or len(key) > MAX_KEY_LENGTH or key.startswith(LAST) or UNWRITABLE.search(key):
-        raise StoreError(f"A key of the store must be a text of 1 to {MAX_KEY_LENGTH} characters without NUL.")
+        raise StoreError(f"A store key must be text of 1 to {MAX_KEY_LENGTH} characters without NUL.")
     return key
 
 

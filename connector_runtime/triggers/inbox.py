@@ -76,7 +76,7 @@ class Inbox:
         self, store: Store, name: str = "webhook", *, pauses: tuple[float, ...] = PAUSES, remember: float = RETENTION
     ) -> None:
         if not name or "/" in name:
-            raise InputError.of("the inbox", [Problem("name", "must be a text without /")])
+            raise InputError.of("the inbox", [Problem("name", "must be text without /")])
         self._store = store
         self._prefix = f"inbox/{name}/"
         self._pauses = pauses

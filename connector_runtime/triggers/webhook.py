@@ -334,7 +334,7 @@ class Trigger:
                 what = f"is not a filter of {self.key}.{nearest(key, keys)} Known: {', '.join(keys)}."
                 problems.append(Problem(f"filter.{key}", what))
             elif not all(isinstance(item, str | int) and not isinstance(item, bool) for item in items):
-                problems.append(Problem(f"filter.{key}", "must be a text or a list of texts"))
+                problems.append(Problem(f"filter.{key}", "must be a string or a list of strings"))
             elif items:
                 texts[key] = [text_of(item).strip() for item in items]
         if problems:

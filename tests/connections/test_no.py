@@ -43,12 +43,12 @@ def test_a_callback_that_brings_no_code_says_what_to_do() -> None:
         (
             {"error": "invalid_scope"},
             "The vendor refused the sign-in: invalid_scope.",
-            "Correct what it says, then sign in again.",
+            "Correct that, then sign in again.",
         ),
         (
             {"error": "x", "error_description": f"It  is\n{'y' * 300}"},
             f"The vendor refused the sign-in: It is {'y' * 194}.",
-            "Correct what it says, then sign in again.",
+            "Correct that, then sign in again.",
         ),
     ):
         assert told(lambda: oauth_requests.code_of(brought)) == whole("token", message, hint)  # noqa: B023
@@ -143,7 +143,7 @@ def test_what_a_stored_connection_cannot_do_any_more_says_reconnect(connector: C
     page = Response(status=200, headers={"content-type": "text/html; charset=x"}, content=b'{"a": 1}')
     assert renew(old, page) == whole(
         "transport",
-        "The token of main could not be renewed: The token endpoint's answer (200, text/html) has no access token.",
+        "The token of main could not be renewed: The token endpoint's response (200, text/html) has no access token.",
         "The connection is kept. Try again.",
         retriable=True,
         status=200,
@@ -153,15 +153,15 @@ def test_what_a_stored_connection_cannot_do_any_more_says_reconnect(connector: C
 def test_an_answer_without_a_usable_token_is_no_answer(connector: Connector) -> None:
     app = oauth_requests.app(connector.connections["oauth2"], OAUTH2)
     for content, what, hint in (
-        (b"{}", "has no access token", "Something between here and the vendor may have answered instead. Try again."),
+        (b"{}", "has no access token", "Something between here and the vendor may have responded instead. Try again."),
         (
             b'{"access_token": "a\\nb"}',
-            "holds a access_token of 3 characters that no request can carry",
+            "holds a access_token of 3 characters that cannot be sent in a request",
             "Try again.",
         ),
     ):
         answer = Response(status=200, headers={}, content=content)
-        message = f"The token endpoint's answer (200, no content type) {what}."
+        message = f"The token endpoint's response (200, no content type) {what}."
         wanted = whole("transport", message, hint, status=200, retriable=True)
         assert told(lambda: app.tokens(answer, DATED)) == wanted  # noqa: B023
 

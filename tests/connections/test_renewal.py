@@ -306,7 +306,7 @@ def test_a_token_endpoint_that_answers_without_end_is_left_before_its_lease_is_o
         due = replace(OLD.tokens, expires_at=1.0)
         key, store = connections._key("main"), connections._store
         store.update(key, lambda old: replace(ConnectionRecord.read(old or b""), tokens=due, origin=origin).write())
-        with pytest.raises(TransportError, match="No answer in time") as caught:
+        with pytest.raises(TransportError, match="No response in time") as caught:
             connections.open()()
     assert caught.value.retriable
     assert heard.is_set()

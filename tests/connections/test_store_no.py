@@ -166,7 +166,7 @@ def test_a_name_that_fits_no_key_is_an_input_that_is_wrong() -> None:
 
 def test_a_key_is_a_text_that_every_store_can_keep() -> None:
     store = MemoryStore()
-    wrong = whole("A key of the store must be a text of 1 to 500 characters without NUL.", None)
+    wrong = whole("A store key must be text of 1 to 500 characters without NUL.", None)
     for key in ("", "x" * 501, "a\0b", "\U0010ffffa"):
         assert told(lambda: store.put(key, b"1", None)) == told(lambda: store.lease(key, 1)) == wrong  # noqa: B023
     assert store.put("x" * 500, b"1", None) is not None

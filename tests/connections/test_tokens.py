@@ -105,10 +105,10 @@ def test_a_token_that_no_request_can_carry_is_refused_and_not_shown(
     with pytest.raises(TransportError) as caught:
         tokens(connector, **{field: UNUSABLE[what]})
     length = len(UNUSABLE[what])
-    holds = f"holds a {field} of {length} characters that no request can carry"
+    holds = f"holds a {field} of {length} characters that cannot be sent in a request"
     assert caught.value.to_dict() == whole(
         "transport",
-        f"The token endpoint's answer (200, application/json) {holds}.",
+        f"The token endpoint's response (200, application/json) {holds}.",
         "Try again.",
         retriable=True,
         status=200,
@@ -135,7 +135,7 @@ def test_texts_of_the_largest_size_are_taken(connector: Connector) -> None:
 
 @pytest.mark.parametrize("token", ["", "   ", None, 5, ["a"], {"a": 1}])
 def test_an_answer_without_a_token_is_none_even_where_there_was_one(connector: Connector, token: Any) -> None:
-    with pytest.raises(TransportError, match=r"answer \(200, application/json\) has no access token") as caught:
+    with pytest.raises(TransportError, match=r"response \(200, application/json\) has no access token") as caught:
         tokens(connector, old=Tokens(granted={"access_token": "old"}), access_token=token)
     assert caught.value.retriable
     assert caught.value.status == 200
@@ -144,7 +144,7 @@ def test_an_answer_without_a_token_is_none_even_where_there_was_one(connector: C
 def test_a_connection_is_not_stored_where_its_token_could_not_be_used(person: Person, zoom: Sandbox) -> None:
     connections = person.connections(MemoryStore())
     zoom.inject(match="POST /oauth/token", status=200, body={**GOOD, "access_token": "a\nb"})
-    with pytest.raises(TransportError, match="no request can carry"):
+    with pytest.raises(TransportError, match="cannot be sent in a request"):
         person.connect(connections)
     assert connections.list() == []
 

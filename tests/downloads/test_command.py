@@ -108,7 +108,7 @@ def test_a_file_of_another_size_is_downloaded_when_the_size_is_not_to_count(vend
     vendor.add("talk.mp4", b"four", size=5)
     arguments = (MEETING, "--to", str(tmp_path))
     code, _, err = run(*arguments, base_url=vendor.base_url)
-    assert (code, "Zoom announced 5 bytes and sends 4" in err) == (4, True)
+    assert (code, "Zoom announced 5 bytes, but " in err) == (4, True)
     assert run(*arguments, "--any-size", base_url=vendor.base_url)[0] == 0
     assert (tmp_path / "talk.mp4").read_bytes() == b"four"
     (tmp_path / "talk.mp4").write_bytes(b"mine")

@@ -122,7 +122,7 @@ def test_a_redirect_to_what_is_no_hosts_name_is_a_typed_error(
     raw.answers = [http(302, Location="https://xn--a.example/talk.mp4")]
     with (
         make(connector, token="t", base_url=raw.origin) as client,
-        pytest.raises(TransportError, match="not a name"),
+        pytest.raises(TransportError, match="host name is invalid"),
     ):
         client.download(raw.file(), tmp_path)
     assert names(tmp_path) == []
@@ -153,7 +153,7 @@ def test_an_end_that_may_be_a_break_is_none(
     with make(connector, token="t", base_url=raw.origin, retries=0) as client:
         with pytest.raises(TransportError) as caught:
             client.download(raw.file(), tmp_path)
-        said = "The connection was closed, and neither Zoom nor the answer says how long the file is."
+        said = "The connection closed, and neither Zoom nor the response gives the length of the file."
         assert (caught.value.message, caught.value.retriable) == (f"talk.mp4: {said}", False)
         assert "talk.mp4" not in names(tmp_path)
         if sent == len(VIDEO):

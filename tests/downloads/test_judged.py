@@ -176,7 +176,7 @@ def test_a_server_that_never_has_the_rest_is_given_up() -> None:
     site = Site((416, {}, b""), *[(200, WHOLE, VIDEO[:1000]), (416, {}, b"")] * 9, have=VIDEO[:1000])
     with pytest.raises(ApiError) as caught:
         site.run(version=VERSION, retries=9)
-    says = "The file changes during its download, or zoom.us cannot send the rest."
+    says = "The file keeps changing, or zoom.us cannot send the rest."
     assert (caught.value.message, caught.value.hint) == (says, "Try again later.")
     assert len([asked for asked in site.asked if "Range" in asked]) == 4
 
@@ -301,7 +301,7 @@ def test_another_size_than_announced_is_an_error_before_anything_is_written() ->
     site = Site((200, WHOLE, VIDEO))
     with pytest.raises(ApiError) as caught:
         site.run(replace(FILE, size=999))
-    assert caught.value.message == "The vendor announced 999 bytes and sends 5000, from zoom.us."
+    assert caught.value.message == "The vendor announced 999 bytes, but zoom.us sends 5000."
     assert site.plays.of(Fill) == []
 
 
@@ -309,7 +309,7 @@ def test_less_than_announced_is_a_break_and_what_has_arrived_is_told() -> None:
     site = Site((200, KIND, VIDEO[:999]))
     with pytest.raises(TransportError) as caught:
         site.run(replace(FILE, size=SIZE))
-    assert caught.value.message == "The answer was cut off. 999 of 5000 bytes have arrived from zoom.us."
+    assert caught.value.message == "The response was cut off. 999 of 5000 bytes have arrived from zoom.us."
     assert caught.value.hint == "The part is kept. Download the file again to resume."
     assert caught.value.retriable is True
 

@@ -18,7 +18,7 @@ AGAIN = "list the files again"
 GO_ON = "The part is kept. Download the file again to resume."
 COMPRESSED = "zoom.us sends the file compressed, which was not requested."
 PASSCODE = "The page may ask for a passcode or a sign-in, or the file is not ready or was deleted."
-CHANGES = "The file changes during its download, or zoom.us cannot send the rest."
+CHANGES = "The file keeps changing, or zoom.us cannot send the rest."
 ELSEWHERE = (302, {"location": "https://storage.example/x"}, b"")
 
 
@@ -36,8 +36,8 @@ ELSEWHERE = (302, {"location": "https://storage.example/x"}, b"")
             None,
             whole("api", "zoom.us sent JSON instead of the file.", None, status=200),
         ),
-        ([(204, {}, b"")], None, whole("api", "zoom.us answered 204 instead of the file.", None, status=204)),
-        ([(206, PART, VIDEO)], None, whole("api", "zoom.us answered 206 instead of the file.", None, status=206)),
+        ([(204, {}, b"")], None, whole("api", "zoom.us returned 204 instead of the file.", None, status=204)),
+        ([(206, PART, VIDEO)], None, whole("api", "zoom.us returned 206 instead of the file.", None, status=206)),
         (
             [(200, KIND, b"")],
             None,
@@ -54,7 +54,7 @@ ELSEWHERE = (302, {"location": "https://storage.example/x"}, b"")
             999,
             whole(
                 "api",
-                "The vendor announced 999 bytes and sends 5000, from zoom.us.",
+                "The vendor announced 999 bytes, but zoom.us sends 5000.",
                 f"The file may have changed: {AGAIN}, or download it without its size.",
             ),
         ),
@@ -109,7 +109,7 @@ def test_what_waits_says_for_what() -> None:
 
 def test_what_breaks_off_says_how_much_is_there() -> None:
     part = told(lambda: Site((200, KIND, VIDEO[:999])).run(replace(FILE, size=SIZE)))
-    what = "The answer was cut off. 999 of 5000 bytes have arrived from zoom.us."
+    what = "The response was cut off. 999 of 5000 bytes have arrived from zoom.us."
     assert part == whole("transport", what, GO_ON, retriable=True)
     lost = TransportError("It broke.", hint="Odd.", retriable=True)
     some = told(lambda: Site((200, KIND, VIDEO[:7]), broke=lost).run())

@@ -66,7 +66,7 @@ def test_a_server_says_who_it_is_and_what_a_model_has_to_know(here: Talk, connec
     told = here.client.instructions
     assert told == (
         "Each tool is one action of Zoom Connector; its result is `data`. A list returns 50 items unless `limit` says "
-        "otherwise; an answer with `cursor` has more. An `error` says what to change (`problems`, `hint`), "
+        "otherwise; a result with `cursor` has more. An `error` says what to change (`problems`, `hint`), "
         "whether the same call may succeed later (`retriable`, `retry_at`), and whether it may have been done "
         "(`may_have_been_done`): if so, check before trying again. Secrets are shown as ***."
     )
@@ -90,7 +90,7 @@ def test_a_tool_is_listed_word_for_word(here: Talk, connector: Connector) -> Non
         "maximum": 1000,
         "description": "Maximum number of items; 50 if left out.",
     }
-    goes_on = "Continues after the answer that had this cursor; repeat the other arguments unchanged."
+    goes_on = "Continues after the result that had this cursor; repeat the other arguments unchanged."
     assert own["cursor"] == {"type": "string", "description": goes_on}
     assert users.input_schema["type"] == "object" and users.input_schema["additionalProperties"] is False
     assert users.annotations is not None and users.annotations.model_dump(by_alias=False) == {
@@ -113,7 +113,7 @@ def test_a_tool_is_listed_word_for_word(here: Talk, connector: Connector) -> Non
     assert "cursor" not in meeting.output_schema["properties"]  # type: ignore[index]
     update = here.tools()["update-meeting"].input_schema["properties"]["clear"]
     clearable = [row.key for row in connector.actions["update-meeting"].inputs.values() if row.clear]
-    empties = "Fields to empty; blank text and null only leave a field unchanged."
+    empties = "Fields to clear; blank text and null leave a field unchanged."
     items = {"type": "string", "enum": clearable}
     assert update == {"type": "array", "items": items, "description": empties}
 
@@ -131,7 +131,7 @@ def test_what_is_no_tool_here_says_which_are(here: Talk, connector: Connector) -
 
 def test_what_is_withheld_says_why(connector: Connector) -> None:
     for offer, key, why in (
-        (ToolFilter(only=("create-*",), read_only=True), "create-meeting", "only actions that read are"),
+        (ToolFilter(only=("create-*",), read_only=True), "create-meeting", "only read actions are"),
         (
             ToolFilter(only=("delete-user",)),
             "delete-user",
@@ -171,7 +171,7 @@ def test_a_call_is_bounded_and_its_failure_told(connector: Connector, account: S
         account.inject(delay=1.5, times=1)
         assert failed(talk, "get-user", {"user_id": "me"})["error"] == {
             "kind": "transport",
-            "message": "No answer in time.",
+            "message": "No response in time.",
             "hint": "Nothing was changed; try again.",
             "retriable": True,
             "may_have_been_done": False,
@@ -193,7 +193,7 @@ def test_all_that_is_wrong_with_a_call_is_told(connector: Connector) -> None:
         call(found["list-users"], {"limit": 0, "cursor": 5, "status": "odd"})
     assert [(problem.where, problem.what) for problem in caught.value.problems][:2] == [
         ("limit", "must be a whole number from 1 to 1000"),
-        ("cursor", "must be the cursor of an earlier answer, which is text"),
+        ("cursor", "must be the cursor of an earlier result, as text"),
     ]
     assert [problem.where for problem in caught.value.problems][2:] == ["inputs.status"]
     assert caught.value.message == "3 problems with the inputs of list-users:"
@@ -213,7 +213,7 @@ def test_an_answer_says_what_is_odd_about_it_and_a_failure_keeps_what_was_read(c
     odd = answer(tool, result, ToolFilter())
     (warning,) = odd.pop("warnings")  # type: ignore[misc]
     assert odd == {"unexpected": {"users": 5}, "cursor": "c"}
-    assert warning.startswith("The answer does not have the documented shape: data.users ")
+    assert warning.startswith("The response does not have the documented shape: data.users ")
     error = ApiError("No.", status=400)
     assert failure(None, error, ToolFilter())["error"] == {
         "kind": "api",

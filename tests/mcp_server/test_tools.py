@@ -46,7 +46,7 @@ def test_patterns_choose_among_what_is_offered(connector: Connector) -> None:
     [
         (ToolFilter(only=("list-user",)), "Did you mean 'list-users'?"),
         (ToolFilter(only=("delete-user",)), "--destructive"),
-        (ToolFilter(only=("create-*",), read_only=True), "only actions that read are"),
+        (ToolFilter(only=("create-*",), read_only=True), "only read actions are"),
     ],
 )
 def test_nothing_to_offer_is_refused_with_the_reason(connector: Connector, offer: ToolFilter, says: str) -> None:
@@ -244,7 +244,7 @@ def test_a_limit_and_a_cursor_that_are_none_are_told_together(connector: Connect
     with pytest.raises(InputError) as caught:
         call(users, {"limit": limit, "cursor": 5})
     assert [problem.where for problem in caught.value.problems] == ["limit", "cursor"]
-    assert caught.value.problems[1].what == "must be the cursor of an earlier answer, which is text"
+    assert caught.value.problems[1].what == "must be the cursor of an earlier result, as text"
 
 
 def test_an_answer_says_no_more_than_there_is_to_say(connector: Connector) -> None:

@@ -37,7 +37,10 @@ NO_NAME = (
     "Without API keys, the service answers only under this machine's own names.",
     "Call it as http://127.0.0.1 or http://localhost, or create a key with `api-key create`. Then restart the service.",
 )
-ORIGIN = ("Pages of other origins are not answered.", "Call it from a program, or through a proxy of your own.")
+ORIGIN = (
+    "Requests from pages of other origins are refused.",
+    "Call it from a program, or through a proxy of your own.",
+)
 
 
 def wrong(what: str, where: str, of: str = "the request", **more: Any) -> dict[str, Any]:
@@ -140,7 +143,7 @@ def test_each_no_that_needs_no_connection(keyed: Any) -> None:
                 *INPUT,
                 "A stream does not take an idempotency key.",
                 None,
-                problems=[{"where": "Idempotency-Key", "what": "is for runs; the answer of a stream is not stored"}],
+                problems=[{"where": "Idempotency-Key", "what": "is for runs; the response of a stream is not stored"}],
             ),
         ),
         (acme.post(STREAM, json={"recover": True}), wrong("is for runs, not for streams", "recover")),

@@ -43,7 +43,7 @@ def test_a_service_whose_store_hangs_is_not_ready_until_it_answers(
     with start(store, tenant="t") as served:
         client = served.client()
         try:
-            listed = [{"where": "store", "what": "does not answer within 0.2 seconds"}]
+            listed = [{"where": "store", "what": "does not respond within 0.2 seconds"}]
             assert problem(client.get("/ready")) == whole(*NOT_READY, problems=listed, retriable=True)
             assert client.get("/health").json() == {"status": "ok"}
         finally:

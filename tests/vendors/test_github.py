@@ -90,7 +90,7 @@ def test_a_list_answered_with_204_is_empty(github: GitHub, client: Client) -> No
 
 def test_an_answer_that_is_no_array_is_an_error(github: GitHub, client: Client) -> None:
     github.refuse = Answer({"message": "surprise"})
-    with pytest.raises(ApiError, match="The answer is not a list"):
+    with pytest.raises(ApiError, match="The response is not a list"):
         client.run("list-issues", HELLO)
 
 

@@ -82,9 +82,7 @@ def test_the_pauses_grow_to_an_hour_and_a_repeat_is_known_for_three_days() -> No
 def test_an_inbox_has_a_name_that_sets_it_apart(name: str) -> None:
     with pytest.raises(InputError) as caught:
         Inbox(MemoryStore(), name)
-    assert [(problem.where, problem.what) for problem in caught.value.problems] == [
-        ("name", "must be a text without /")
-    ]
+    assert [(problem.where, problem.what) for problem in caught.value.problems] == [("name", "must be text without /")]
 
 
 def test_an_event_outlives_its_process(tmp_path: Path) -> None:

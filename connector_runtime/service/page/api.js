@@ -11,7 +11,7 @@ export function useKey(text) {
 
 export class ServiceError extends Error {
   constructor(problem) {
-    super(problem.message || problem.title || t("The service does not answer."));
+    super(problem.message || problem.title || t("The service does not respond."));
     this.problem = problem;
   }
 }
@@ -27,7 +27,7 @@ export async function ask(path, body, signal) {
     response = await fetch(path, { method, headers, signal, body: body === undefined ? undefined : JSON.stringify(body) });
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new ServiceError({ title: t("No answer"), message: t("The service does not answer."), hint: t("Is it still running?") });
+    throw new ServiceError({ title: t("No response"), message: t("The service does not respond."), hint: t("Is it still running?") });
   }
   const text = await response.text();
   let data;
