@@ -34,11 +34,11 @@ class Client(AbstractContextManager["Client"]):
         with Client(load(), token="…") as client:
             meeting = client.run("create-meeting", {"user_id": "me", "topic": "Weekly"}).data
 
-    `token` is an access token, or a function that returns a token before every request. Its optional argument is the
-    token that the vendor has just rejected, or None. `connection` replaces `token`. It holds all values of a connection
-    by name, such as `{"api_key": "…"}`, or is a function that takes the rejected values or None and returns new values.
-    `base_url` replaces the vendor's base URL including its path; it must use https, or http on this machine. `options`
-    are `ClientOptions`; each call takes `CallOptions`. Only proxies are read from the environment. Clients with equal
+    `token` is an access token, or a function that returns one before every request; it may take the token that the
+    vendor has just rejected, or None. `connection` replaces `token`: it has all values of a connection by name, as in
+    `{"api_key": "…"}`, or is a function that takes the rejected values or None and returns new ones. `base_url`
+    replaces the vendor's base URL and its path; it must use https, or http on this machine. `options` are
+    `ClientOptions`, and each call takes `CallOptions`. Only proxies are read from the environment. Clients with equal
     `http` share a pool of HTTP connections, and threads may share a client. Raises `InputError`.
     """
 
@@ -62,7 +62,7 @@ class Client(AbstractContextManager["Client"]):
         self.close()
 
     def close(self) -> None:
-        """Close the client for good, and its HTTP connections unless other clients use them."""
+        """Close the client for good, and its HTTP connections unless other clients use them too."""
         if self._session.is_open:
             self._session.is_open = False
             self._pool.leave()
@@ -76,7 +76,7 @@ class Client(AbstractContextManager["Client"]):
         return fold(perform(steps, self._handlers, guarded=True), action.paging)
 
     def stream(self, key: str, inputs: Data, limit: int | None = None, **options: Unpack[CallOptions]) -> Iterator[Any]:
-        """Yield the items of a list, with one page in memory; other actions yield `data` once. Raises as `run` does."""
+        """Yield a list's items, holding one page in memory; other actions yield `data` once. Raises as `run` does."""
         pages = self.pages(key, inputs, limit, **options)
         return (item for page in pages for item in ([page.data] if page.items is None else page.items))
 
@@ -97,16 +97,16 @@ class Client(AbstractContextManager["Client"]):
         return outputs[0]
 
     def files(self, key: str, inputs: Inputs) -> list[File]:
-        """Run an action and return the files that its answer offers. Raises as `run` does."""
+        """Run an action and return the files that its response offers. Raises as `run` does."""
         return self._session.action_with_files(key).files_in(self.run(key, inputs).data)
 
     def download(self, files: File | Iterable[File], to: Folder, **options: Unpack[DownloadOptions]) -> list[SavedFile]:
         """Download files into the folder `to`, which is created if it is missing; `options` are `DownloadOptions`.
 
-        A file is written to `.NAME.part` and renamed when complete; a later run resumes a part. An existing file of the
-        right size stays unchanged. Any other file with that name raises an error unless `overwrite` is true. Raises
-        `InputError` for files that cannot be written, before any request if possible. If downloads fail, raises the
-        error of the first failed file after all downloads have ended.
+        A file is written to `.NAME.part` and renamed when complete; a later run resumes the part. An existing file of
+        the right size is kept; any other file of that name is an error unless `overwrite` is true. Raises `InputError`
+        for files that cannot be written, before any request if possible. If downloads fail, raises the error of the
+        first failed file after all downloads have ended.
         """
         from .downloads.download import download
 

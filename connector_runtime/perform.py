@@ -25,8 +25,8 @@ HANDLERS: Handlers = {
 def perform(steps: Steps, handlers: Handlers, *, guarded: bool = False) -> Iterator[Any]:
     """Perform the steps of a generator and yield its outputs as they arrive.
 
-    If a handler raises a `ConnectorError`, the generator gets the error. Any other exception ends the generator; with
-    `guarded` it becomes an `InternalError`, unless a token function raised it. Closing prevents further steps.
+    A `ConnectorError` from a handler is thrown into the generator. Any other exception ends the generator; with
+    `guarded`, it becomes an `InternalError` unless a token function raised it. Closing prevents further steps.
     """
     proceed: Callable[[Any], Any] = steps.send
     value: Any = None

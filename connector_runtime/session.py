@@ -45,10 +45,10 @@ Observer = Callable[[Attempt], object]
 class ClientOptions(TypedDict, total=False):
     """The options of a client, all optional.
 
-    `retries` is the maximum number of retries of a request (4), made only where a retry is safe; 0 suits platforms that
-    retry calls. `deadline` bounds each call, in seconds. `pacing` decides when a request may be sent: a `Pacer` that
-    knows the account's plan, or False for none; by default, a pacer follows the vendor's reports from the first refusal
-    on. `observe` is called with an `Attempt` for each request. `http` sets proxy, certificates and time-outs.
+    `retries` is the maximum number of retries of a request (4), made only when safe; 0 suits platforms that retry calls
+    themselves. `deadline` bounds each call, in seconds. `pacing` is a `Pacer` that knows the account's plan, or False
+    to send without pacing; by default, a pacer follows the vendor's reports from the first refusal on. `observe` is
+    called with an `Attempt` for each request. `http` sets proxy, certificates and timeouts.
     """
 
     retries: int
@@ -62,9 +62,9 @@ class CallOptions(TypedDict, total=False):
     """The options of a single call, all optional.
 
     `clear` lists the inputs whose fields should be cleared. `cursor`, from a page, a result or an error, continues a
-    list. `deadline` bounds the call with its attempts and pauses, in seconds. With `recover`, if the answer to a create
-    is lost, the client looks for the object before it sends the create again, if the definition allows that.
-    `idempotency_key` is sent if the vendor accepts one. `locale` is the language of warnings and errors.
+    list. `deadline` bounds the call with its attempts and pauses, in seconds. With `recover`, the client looks for the
+    object before it repeats a create whose response was lost; the definition must support this. `idempotency_key` is
+    sent to the vendor, which must accept one. `locale` is the language of warnings and errors.
     """
 
     clear: Iterable[str]
@@ -78,9 +78,9 @@ class CallOptions(TypedDict, total=False):
 class ChoicesOptions(TypedDict, total=False):
     """The options of a request for choices, all optional.
 
-    `search` narrows the list, and `cursor` continues it after earlier choices. `parameters` supplies, by name,
-    values that the list needs but that are not inputs of the action. Pages are cached per connection for `ttl` seconds
-    (60). `locale` is the language of labels and errors (by default, the connector's).
+    `search` narrows the list, and `cursor` continues it after earlier choices. `parameters` supplies, by name, values
+    that the list needs but that are not inputs of the action. Pages are cached per connection for `ttl` seconds (60).
+    `locale` is the language of labels and errors (by default, the connector's).
     """
 
     search: str | None
@@ -162,10 +162,7 @@ class Session:
         idempotency_key: str | None = None,
         locale: str | None = None,
     ) -> tuple[Action, Steps]:
-        """Return an action and a call of it whose outputs are `Page`s. Raises `InputError`.
-
-        `BoundInputs` are not checked again.
-        """
+        """Return an action and the steps of a call, which output `Page`s. Raises `InputError`."""
         self._check_open()
         connector = self._localized(locale)
         action = connector.action(key)
@@ -183,7 +180,7 @@ class Session:
         with Guard(connector.phrasebook):
             if problems:
                 raise InputError.of(key, problems)
-            bound = inputs if isinstance(inputs, BoundInputs) else action.bind(inputs, clear)
+            bound = inputs if isinstance(inputs, BoundInputs) else action.bind(inputs, clear)  # checked only once
             if self._kind is not None:
                 refuse_values(self._kind, key, bound.values)
             seconds = self._deadline if deadline is None else deadline
@@ -207,7 +204,7 @@ class Session:
         ttl: float = TTL,
         locale: str | None = None,
     ) -> Steps:
-        """Return a request for choices, whose one output is the `Choices`. Raises `InputError`."""
+        """Return the steps of a request for choices, which output one `Choices`. Raises `InputError`."""
         from .calls import choices
 
         self._check_open()
@@ -247,7 +244,7 @@ class Session:
         return DownloadPlan(files, to, settings, **options)
 
     def credentials(self, granted: Mapping[str, str]) -> Credentials:
-        """Return the values of the connection, laid out for requests; the last layout is cached."""
+        """Return the connection's values, laid out for requests; the last layout is cached."""
         last = self._credentials
         if last is None or granted != last.granted:
             strings = [*granted, *granted.values()] if isinstance(granted, Mapping) else [None]
@@ -317,7 +314,7 @@ def _is_line(text: Any) -> bool:
 
 
 def _guarded(connection: Grants) -> Grants:
-    """Guard a stored connection, whose bugs are the connector's. A caller's own function is not guarded."""
+    """Guard a stored connection, because its bugs are the connector's. A caller's own function is not guarded."""
 
     def granted(rejected: Mapping[str, str] | None) -> Any:
         with Guard():

@@ -37,10 +37,8 @@ if TYPE_CHECKING:
     import asyncio  # slow to import, and not needed by plain calls
 
 logger = logging.getLogger("connector_runtime")
-
-
 MAX_SETTINGS = {"timeout": 10**6, "connect_timeout": 10**6, "connections": 10**6, "largest": 10**12}  # system limits
-BINARY_FACTOR = 8  # answers with `response_type: binary` may be this many times larger than others
+BINARY_FACTOR = 8  # responses with `response_type: binary` may be this many times larger than others
 
 
 @shows("timeout", "connect_timeout", "connections", "largest")
@@ -48,13 +46,13 @@ BINARY_FACTOR = 8  # answers with `response_type: binary` may be this many times
 class Http:
     """The HTTP settings of a client: proxy, certificates, timeouts and limits. Raises `InputError` if one is invalid.
 
-    `proxy` is a URL (`http://user:password@proxy:8080`), by default the proxy of the environment (HTTPS_PROXY). `ca` is
-    the path of a file of trusted certificates, or an `ssl.SSLContext`. `timeout` limits each wait for the vendor, and
+    `proxy` is a URL (`http://user:password@proxy:8080`), by default that of the environment (HTTPS_PROXY). `ca` is the
+    path of a file of trusted certificates, or an `ssl.SSLContext`. `timeout` limits each wait for the vendor, and
     `connect_timeout` the opening of a connection, in seconds. `connections` is the maximum number of open connections.
-    `largest` limits an answer, in bytes after decompression; with `response_type: binary` it may be eight times larger.
-    With `log_inputs`, calls with `debug_request` also log URL, header values and body with secrets masked. Use it only
-    in your own programs, not where others enter the inputs. `client` is an `httpx.Client` (for `AsyncClient`, an
-    `httpx.AsyncClient`) to use instead of these settings; it is never closed or changed.
+    `largest` limits a response, in bytes after decompression; with `response_type: binary` the limit is eight times as
+    high. With `log_inputs`, calls with `debug_request` also log URL, header values and body, with secrets masked; do
+    not use it where others enter the inputs. `client` is an `httpx.Client` (for `AsyncClient`, an `httpx.AsyncClient`)
+    to use instead of these settings; it is never closed or changed.
     """
 
     proxy: str | None = None
@@ -119,7 +117,7 @@ _SENDING: ContextVar[bool] = ContextVar("sending", default=False)
 
 
 def _without_headers(record: logging.LogRecord) -> bool:
-    """True if a record of the HTTP libraries may be logged; False if it shows the headers of our requests."""
+    """Filter out log records of the HTTP libraries that show the headers of our requests."""
     has_headers = record.name.startswith("hpack") or "headers" in record.getMessage().partition(" ")[0]
     return not (_SENDING.get() and has_headers)
 
@@ -156,7 +154,7 @@ def transport_errors(step: Send) -> Iterator[None]:
     raise failure
 
 
-LONGEST_ANSWER = 900.0  # seconds for an answer if the call has no deadline, because a server may trickle bytes forever
+LONGEST_ANSWER = 900.0  # seconds for a response without a deadline, because a server may trickle bytes forever
 UNSENT_ERRORS = (
     *(httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol, httpx.ProxyError),
     httpx.LocalProtocolError,  # a request that is not valid HTTP
@@ -164,7 +162,7 @@ UNSENT_ERRORS = (
 
 
 def _error_of(error: httpx.HTTPError, step: Send) -> TransportError:
-    """The `TransportError` for an httpx error, whose message is omitted if it could quote a header."""
+    """Return the `TransportError` for an httpx error, without its message if that could quote a header."""
     unsent = isinstance(error, UNSENT_ERRORS)
     done = step.effect != "read" and not unsent
     host = urlsplit(step.request.shown).hostname
@@ -187,10 +185,7 @@ def _error_of(error: httpx.HTTPError, step: Send) -> TransportError:
 
 
 class _ResponseBody:
-    """The body of one answer, decompressed piece by piece up to the size limit.
-
-    A larger body raises an error. The body of a refusal is dropped instead, because its status is enough.
-    """
+    """The decompressed body of one response. A body above the limit raises an error; that of a refusal is dropped."""
 
     def __init__(self, response: httpx.Response, step: Send, http: Http) -> None:
         self._response, self._step = response, step
@@ -227,7 +222,7 @@ class _ResponseBody:
         raise TransportError(what, hint=hint, status=status, may_have_been_done=done)
 
     def response(self) -> Response:
-        """The response with its complete body, after all pieces were added."""
+        """Return the response with its complete body, once all pieces have been added."""
         if self._plain is not None and not self._plain.eof:
             raise httpx.DecodingError("The compressed body is cut off.")
         return from_httpx(self._response, self._step.request, bytes(self._content))
@@ -282,7 +277,7 @@ class Pool:
         return sender[0](to_httpx(step, self.http))
 
     def send(self, step: Send) -> Response:
-        """Send one request and read its answer to the end. Raises `TransportError` if it gets none."""
+        """Send one request and read the whole response. Raises `TransportError` if none arrives."""
         with transport_errors(step):
             until = time.monotonic() + (LONGEST_ANSWER if step.seconds is None else step.seconds)
             response = self.open(step)
@@ -301,8 +296,8 @@ class Pool:
 class AsyncPool:
     """The HTTP connections of one event loop. Each has its own transport, which serves one call at a time.
 
-    The pool of httpx searches all its connections at every request. With 64 concurrent calls, the search takes longer
-    than the requests. Taking a transport from a stack of idle ones takes no time.
+    The httpx pool searches all its connections on every request. With 64 concurrent calls, this takes longer than the
+    requests themselves, whereas popping a transport off a stack of idle ones takes no time.
     """
 
     _pools: ClassVar[WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Http, AsyncPool]]] = WeakKeyDictionary()
@@ -337,7 +332,7 @@ class AsyncPool:
         self._slots = Semaphore(http.connections)
 
     async def send(self, step: Send) -> Response:
-        """Send one request and read its answer to the end. Raises `TransportError` if it gets none."""
+        """`Pool.send` as a coroutine."""
         from asyncio import timeout
 
         began = False
@@ -364,7 +359,7 @@ class AsyncPool:
 
     @asynccontextmanager
     async def lend(self) -> AsyncIterator[AsyncOpener]:
-        """Lend a function that sends a request over its own connection and returns the response, its body unread."""
+        """Lend a function that sends a request over its own connection and returns the response with an unread body."""
         async with self._slots:
             sender = self._idle.pop() if self._idle else _new_sender(self.http, is_async=True)
             try:
@@ -377,7 +372,7 @@ class AsyncPool:
 
 
 def send(request: Request, seconds: float, http: Http = PLAIN) -> Response:
-    """Send one request outside a call. Raises `TransportError` if it gets no answer within `seconds`."""
+    """Send one request outside a call. Raises `TransportError` if no response arrives within `seconds`."""
     pool = Pool.enter(http)
     try:
         return pool.send(Send(request, "read", seconds))
@@ -387,7 +382,7 @@ def send(request: Request, seconds: float, http: Http = PLAIN) -> Response:
 
 @cache
 def _trusted(ca: str | ssl.SSLContext | None) -> ssl.SSLContext:
-    """The certificates to trust, cached because reading them takes longer than many requests."""
+    """Return a context with the certificates to trust, cached because reading them takes longer than many requests."""
     if isinstance(ca, ssl.SSLContext):
         return ca
     try:
@@ -398,9 +393,9 @@ def _trusted(ca: str | ssl.SSLContext | None) -> ssl.SSLContext:
 
 
 def _new_sender(http: Http, is_async: bool = False) -> tuple[Any, Any]:
-    """Functions that send a request and close the connections (None: a custom client owns the connections).
+    """Return functions that send a request and close the connections (None: a custom client owns them).
 
-    The httpx client spends a quarter of a call on cookies, redirects and sign-ins, which are all off here. Requests
+    The httpx client spends a quarter of a call on cookies, redirects and sign-ins, none of which we use. Requests
     therefore go straight to its transport, except with a custom client or with proxies from the environment.
     """
     if http.client is not None:

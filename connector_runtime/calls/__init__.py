@@ -1,1 +1,1 @@
-"""Calls, from inputs to a request, and from a response to a page or an error."""
+"""Calls: turns inputs into requests, and responses into pages or errors."""

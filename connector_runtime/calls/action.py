@@ -1,4 +1,4 @@
-"""Compiled actions: input schemas, previews of requests, and the files and secrets of answers. Pure."""
+"""Compiled actions: input schemas, request previews, and the files and secrets in responses. Pure."""
 
 from __future__ import annotations
 
@@ -19,33 +19,30 @@ from .files import File, files_of
 
 @dataclass(frozen=True, repr=False, kw_only=True)
 class Action(ActionSpec):
-    """One action of a connector, with its input schema, previews of its request, and the files of its answer."""
+    """A compiled action of a connector: its input schema, request previews, and the files in its responses."""
 
     @cached_property
     def accepts(self) -> CompiledInputs:
-        """The compiled input table, which reads the inputs of a call."""
+        """The compiled input table."""
         return CompiledInputs(self)
 
     @cached_property
     def layout(self) -> render.Layout:
-        """The parts of the request that no input changes."""
+        """The places in the request where its inputs go."""
         return render.layout_of(self)
 
     @property
     def input_schema(self) -> dict[str, Json]:
-        """JSON Schema 2020-12 of the inputs, which accepts exactly what `preview` accepts.
-
-        The one exception is a string that contains JSON, which only `contentSchema` describes.
-        """
+        """JSON Schema 2020-12 of what `preview` accepts. JSON inside a string is described only by `contentSchema`."""
         return input_schema(self)
 
     @property
     def secrets(self) -> list[str]:
-        """The places of secrets in a result's data, such as `start_url` and `recording_files.*.download_url`."""
+        """The paths of secrets in a result's data, such as `start_url` and `recording_files.*.download_url`."""
         return secrets.secrets(self._output_schema)
 
     def hide(self, data: Json) -> Json:
-        """Return a copy of a result's data that is safe to log: `***` replaces the secrets that the schema marks."""
+        """Return a copy of a result's data that is safe to log, with `***` for each secret that the schema marks."""
         return secrets.hide(data, self._output_schema)
 
     @property
@@ -53,15 +50,15 @@ class Action(ActionSpec):
         return self.output.get("schema", {}) if self.output else {}
 
     def files_in(self, data: Json, token: str | None = None) -> list[File]:
-        """Return the files that a result's data, or a webhook's payload of the same shape, offers for download.
+        """Return the downloadable files in a result's data, or in a webhook's payload of the same shape.
 
-        They are downloaded with `token`, by default the token in the data, otherwise the connection's token.
+        Downloads use `token`; by default, the token in the data or, without one, the connection's token.
         """
         with Guard(self.profile.phrasebook):
             return files_of(self, data, token)
 
     def bind(self, inputs: Mapping[str, Any], clear: Iterable[str] = ()) -> BoundInputs:
-        """Return the typed values to send. `clear` names inputs to empty. Raises `InputError` with every problem."""
+        """Return the typed values to send; `clear` names inputs to clear. Raises `InputError` with every problem."""
         try:
             bound = bind(self.accepts, inputs, clear)
         except InputError as error:
@@ -72,7 +69,7 @@ class Action(ActionSpec):
     def preview(
         self, inputs: Mapping[str, Any], *, clear: Iterable[str] = (), base_url: str | None = None
     ) -> dict[str, Json]:
-        """Return the request that a run would send (for a list, the first page), without using a connection.
+        """Return the request that a run would send (for a list, the request for its first page). Uses no connection.
 
         The keys are `method`, `url` (complete and encoded), `headers` (all headers that the connector sets, with
         secrets as `***`, but not Host and Content-Length), `body` (a JSON value or None) and `warnings` (each with

@@ -1,4 +1,4 @@
-"""Reads an HTTP response as a page of data or as an error. Pure, because callers pass the time."""
+"""Reads HTTP responses as pages of data or as errors. Pure: callers pass the time."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from ..sentences import Sentence
 
 MAX_MESSAGE = 500
 MAX_COMPLAINTS = 100
-MAX_TYPE_LENGTH = 60  # characters of a content type that a message quotes
+MAX_TYPE_LENGTH = 60  # characters of a content type quoted in a message
 CHARSET = re.compile(r"charset=\"?(?!punycode|[\w-]*escape)([\w-]+)", re.IGNORECASE)  # punycode is very slow
 ACCEPTED_HINT = Sentence("The request was accepted, so the change was probably made. Check before you send it again.")
 FAILED_HINT = Sentence(
     "{vendor}'s server failed, and the change may have been made all the same. "
     "Check in {vendor} before you run this again."
 )
-MAX_NUMBERS = 5  # numbers that a warning names
+MAX_NUMBERS = 5  # numbers quoted in a warning
 KNOWN_STATUSES = frozenset(HTTPStatus)
-Fields = list[tuple[tuple[str, ...], tuple[str, ...]]]  # a place in the request, and the inputs that go there
+Fields = list[tuple[tuple[str, ...], tuple[str, ...]]]  # paths in the request, each with the inputs that fill it
 
 
 def parse(response: Response) -> Answer:
@@ -45,7 +45,7 @@ def parse(response: Response) -> Answer:
 
 
 def page(spec: ActionSpec, response: Response, answer: Answer, effect: str, response_type: str) -> Page:
-    """Return the page of a successful answer. Raises `TransportError` or `ApiError` if it cannot be read."""
+    """Return a successful answer as a page. Raises `TransportError` or `ApiError` if it cannot be read."""
     data, what = answer.body, None
     warnings: tuple[Problem, ...] = ()
     if response_type == "text":
@@ -102,14 +102,14 @@ def _items(key: str, answer: Answer) -> tuple[list[Json], tuple[Problem, ...]]:
 
 
 def is_refused(rules: Errors, answer: Answer) -> bool:
-    """True if the status of an answer, or the definition's condition `failed`, marks it as an error."""
+    """Return whether an answer is an error, by its status or the definition's condition `failed`."""
     if answer.status >= 300 or rules.failed is None:
         return answer.status >= 300
     return isinstance(answer.body, dict) and conditions.holds(rules.failed, partial(places.look, answer=answer))
 
 
 class RefusedResponse:
-    """An answer that is an error, read by the definition's `errors`, with secrets masked."""
+    """A refusal, read according to the definition's `errors`, with secrets masked."""
 
     def __init__(self, rules: Errors, response: Response, secrets: Iterable[str] = ()) -> None:
         self.rules = rules
@@ -124,7 +124,7 @@ class RefusedResponse:
         return places.look(source, self.answer) if source else None
 
     def error(self, effect: str, now: datetime, spec: ActionSpec | None = None) -> RequestError:
-        """Return the error to raise. With an action, its problems name inputs."""
+        """Return the error to raise. If `spec` is given, the problems name that action's inputs."""
         status, code = self.answer.status, self.look("code")
         problems = self._problems(spec)
         texts = (_text(self.look(source), data=not problems) for source in self.rules.message)
@@ -167,7 +167,7 @@ class RefusedResponse:
         return next((moment for moment in moments if moment is not None), None)
 
     def _problems(self, spec: ActionSpec | None) -> list[Problem]:
-        """Return the vendor's complaints about fields as problems of the inputs that fill these fields."""
+        """Return the vendor's complaints about fields as problems with the inputs that fill those fields."""
         complaints = list(islice(self._complaints(self.look(self.rules.each)), MAX_COMPLAINTS))
         fields: Fields = []
         if complaints and spec:
@@ -202,7 +202,7 @@ def _text(value: Any, data: bool = True) -> str | None:
 
 
 def _inputs_of(name: str, fields: Fields) -> tuple[str, ...]:
-    """Return the inputs that fill a vendor's field: by full path, as the end of a path, by last part or start."""
+    """Return the inputs that fill a vendor's field: the first unique match by path, suffix, last part or prefix."""
 
     def parts(text: str) -> tuple[str, ...]:
         return tuple(part for part in re.split(r"[.\[\]]+", text) if part)

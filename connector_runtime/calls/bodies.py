@@ -37,7 +37,7 @@ def pairs(place: Place, value: Any) -> Pairs:
 
 
 def merged(old: Iterable[tuple[str, str]], new: Pairs, *, folded: bool = False) -> Pairs:
-    """Return the old pairs, with the new pairs replacing equal names; `folded` ignores the case of names."""
+    """Return the old pairs, replacing those whose names occur in `new`; `folded` ignores the case of names."""
     if not folded:
         names = {name for name, _ in new}
         return [*(pair for pair in old if pair[0] not in names), *new]
@@ -54,7 +54,7 @@ def part(name: str, value: Any) -> FormPart:
 
 
 def is_file(value: Any) -> bool:
-    """True if a value is a file in JSON: `{"base64"}` with optional `filename` and `content_type`."""
+    """Return whether a value is a file in JSON: `{"base64"}` with optional `filename` and `content_type`."""
     return isinstance(value, Mapping) and "base64" in value and set(value) <= {"base64", "filename", "content_type"}
 
 
@@ -66,7 +66,7 @@ def renamed(parts: list[FormPart], names: Mapping[str, str]) -> list[FormPart]:
 def written(
     body: Json, parts: list[FormPart], encode: str, headers: Iterable[tuple[str, str]]
 ) -> tuple[bytes | None, Json, str | None]:
-    """Return the body as bytes and as readable data, and its type (None without a body, or if a header sets it)."""
+    """Return the body as bytes and as data, and its content type (None without a body, or if a header sets it)."""
     has_type = any(name.lower() == "content-type" for name, _ in headers)
     if parts:
         return _multipart(parts)
@@ -107,7 +107,7 @@ def flat(data: Any, prefix: str = "") -> Pairs:
 
 def _multipart(parts: list[FormPart]) -> tuple[bytes, Json, str]:
     digest = hashlib.sha256(b"\0".join(part.name.encode() + b"\0" + part.content for part in parts)).hexdigest()
-    boundary = f"part-{digest[:32]}"  # from the content, so that the same values always give the same bytes
+    boundary = f"part-{digest[:32]}"  # derived from the content, so that equal values produce equal bytes
     lines: list[bytes] = []
     shown: list[dict[str, Json]] = []
     for part in parts:

@@ -53,7 +53,7 @@ class Browse:
     def list_inputs(
         self, spec: ActionSpec | None, lister: ActionSpec, entered: Mapping[str, Any], parameters: Mapping[str, Any]
     ) -> tuple[dict[str, Any], list[Problem]]:
-        """Return the inputs of the list's action, and a problem for each field to fill in first."""
+        """Return the inputs of the list's action, and a problem for each field that must be filled in first."""
         inputs: dict[str, Any] = {}
         missing: list[Problem] = []
         for target, name in self.source.fills.items():
@@ -125,10 +125,7 @@ def browse(
     cursor: str | None = None,
     parameters: Mapping[str, Any] | None = None,
 ) -> Browse:
-    """Prepare a request for the input `name` of the action `key` or, without `name`, for the list `key`.
-
-    Raises `InputError` for unknown names, and for fields that must be filled in first.
-    """
+    """Prepare a request for the input `name` of action `key`, or for the list `key`. Raises `InputError`."""
     spec, row, source = _named(profile, find_action, key, name)
     subject = source.key if row is None else row.label
     problems = []
@@ -164,10 +161,7 @@ def browse(
 
 
 def choose(request: Browse, begin: Callable[[str, BoundInputs, str | None], Steps], seconds: float) -> Steps:
-    """Carry out a request; the one output is its `Choices`. `begin` starts a call of the list's action at a cursor.
-
-    Pages are cached per connection for `seconds`.
-    """
+    """Carry out a request and output its `Choices`. `begin` calls the list's action; pages are cached for `seconds`."""
     granted, action = (yield Token()).granted if request.wants_page else {}, request.source.action
     while action is not None and request.wants_page:
         key = request.key(granted)
@@ -288,8 +282,7 @@ def with_distinct_labels(choices: list[Choice]) -> tuple[Choice, ...]:
 def matching(choices: Iterable[Choice], search: str) -> tuple[Choice, ...]:
     """Return the choices that contain every word of a search, ignoring case and accents.
 
-    A word may occur anywhere in the label or the description. In the value, which is often an id of random letters, it
-    must start a part.
+    A word may occur anywhere in the label or description, but only at the start of a part of the value, often an id.
     """
     words = plain(search).split()
 

@@ -22,10 +22,7 @@ MAX_HEADS = 16  # merged sets of headers in a connection's cache
 
 
 def checked(profile: Profile, values: Any) -> dict[str, str]:
-    """Check the values of a connection against its kind, and return them as strings by name.
-
-    Raises `InputError` with every problem.
-    """
+    """Check a connection's values against its kind; return strings by name. Raises `InputError` with every problem."""
     if not isinstance(values, Mapping):
         raise InputError.of(Sentence("the client"), [Problem("connection", not_object(values))])
     values = {name: value.strip() if isinstance(value, str) else value for name, value in values.items()}  # pasted
@@ -47,7 +44,7 @@ def checked(profile: Profile, values: Any) -> dict[str, str]:
 
 
 def subject(kind: Connection) -> str:
-    """Return the name of this kind of connection for messages."""
+    """Return the name for this kind of connection in messages."""
     return Sentence("the connection '{label}'", label=kind.label)
 
 
@@ -95,10 +92,7 @@ class Credentials:
     heads: dict[tuple[str, str | None], Headers] = field(default_factory=dict, repr=False)
 
     def head(self, own: Iterable[tuple[str, str]], accepts: str, content_type: str | None) -> Headers:
-        """Return the headers of a request: standard headers, then the connector's, the request's and the connection's.
-
-        The result is cached in `heads` if `own`, the headers of the request, is empty.
-        """
+        """Return the headers: standard, the connector's, the request's (`own`), the connection's; the last one wins."""
         headers = [("Accept", accepts), ("Accept-Encoding", "gzip, deflate")]
         for pairs in (self.fixed, [("Content-Type", content_type)] if content_type else [], own, self.headers):
             headers = bodies.merged(headers, [*pairs], folded=True)
@@ -109,7 +103,7 @@ class Credentials:
 
 
 def lay_out(profile: Profile, base_url: str | None, granted: Mapping[str, str] | None) -> Credentials:
-    """Return the parts of requests for the values of a connection, or for previews (None) with secrets masked.
+    """Return a connection's part of every request; for previews (`granted` is None), with secrets masked.
 
     Raises `AuthError` for values that cannot be sent, or that lead to a host other than the vendor's.
     """
@@ -151,7 +145,7 @@ def lay_out(profile: Profile, base_url: str | None, granted: Mapping[str, str] |
 
 
 def connection_of(profile: Profile, granted: Mapping[str, str] | None) -> Connection | None:
-    """Return the kind with all these values and the fewest missing ones; for None, the first kind."""
+    """Return the kind that has all these values and lacks the fewest others; for None, the first kind."""
     if granted is None:
         return next(iter(profile.connections), None)
     names = granted.keys()
@@ -160,7 +154,7 @@ def connection_of(profile: Profile, granted: Mapping[str, str] | None) -> Connec
 
 
 def _base(profile: Profile, granted: Mapping[str, str] | None) -> str:
-    """Return the base URL with its braces filled in. It must use https and, if hosts are listed, one of them."""
+    """Return the base URL with its braces filled in. If hosts are listed, it must use https and one of them."""
     base = profile.base_url
     for name, rule in profile.base.items():
         value = (granted or {}).get(name) or rule.default

@@ -1,7 +1,7 @@
 """One call as a generator of steps: its tokens, requests, retries and pages, in order. Pure.
 
-It yields a `Page` for each of the vendor's answers, and `fold` combines the pages into one `Result`. `Retries` decides
-which requests are retried. If the answer to a create is lost, `recovering` looks for the object before sending again.
+It yields a `Page` for each successful response, and `fold` combines the pages into one `Result`. `Retries` decides
+which requests are retried. If the response to a create is lost, `recovering` looks for the object before sending again.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ FIRST_PAUSE = 0.5  # seconds, doubled at each attempt
 LONGEST_PAUSE = 60.0  # seconds; the call fails if the vendor asks for more
 LONGEST_PERMIT_WAIT = 900.0  # seconds in total for a call without a deadline
 LONGEST_DELAY = 86400.0  # seconds that an input may set
-EMPTY_PAGES = 100  # in a row, before a list counts as endless
-RATE_PAUSE = 1.0  # seconds after a rate limit that names no time
+EMPTY_PAGES = 100  # in a row, after which a list is treated as endless
+RATE_PAUSE = 1.0  # seconds after a rate-limit refusal that names no time
 TOLERANCE = timedelta(seconds=2)  # both clocks may be rounded to seconds
 
 
@@ -68,10 +68,7 @@ PLAIN = CallTerms()
 
 
 def exchange(action: Action, bound: BoundInputs, terms: CallTerms = PLAIN) -> Steps:
-    """Carry out one call. The first page includes the warnings about the inputs.
-
-    Raises `InputError` before any step if the cursor belongs to another list.
-    """
+    """Return one call as steps; its first page has the input warnings. Raises `InputError` for an invalid cursor."""
     call = _CallSteps(action, bound, terms)
     if action.paging is None:
         if terms.cursor is not None:
@@ -190,7 +187,7 @@ class _CallSteps:
             raise
 
     def attempt(self, credentials: Credentials, number: int, waited: float) -> Generator[Any, Any, tuple[Any, Outcome]]:
-        """Send a request once, after getting its permit; return the time at its end and the outcome.
+        """Obtain a permit and send a request once; return the end time and the outcome.
 
         The time is None unless the attempt failed, or a deadline, a pacer or an observer needs it.
         """
@@ -246,7 +243,7 @@ class _CallSteps:
                     raise RateLimited(what, hint=hint, retriable=True, retry_at=free_at)
                 yield Wait(pause)
                 waited += pause
-        except BaseException:  # cancelled or too late, so later permits must not wait for this permit
+        except BaseException:  # cancelled or too late, so later permits must not queue behind this one
             permit.gone = True
             raise
         return waited
@@ -258,7 +255,6 @@ DELETED = Sentence(
 
 
 def _endless(page: Page, count: int, empty: int, *, is_over: bool, is_named: bool) -> ApiError:
-    """Return the error for a list whose pages do not end."""
     reason = Sentence("{vendor} sent the same page again")
     hint = Sentence("The items read so far are complete. Start the list again.")
     if is_named:
@@ -276,13 +272,13 @@ Outcome = tuple[Page, Answer] | RequestError  # of one attempt
 class Retries(NamedTuple):
     """The policy for sending a failed request again: up to `most` times, with pauses.
 
-    An error is `retriable` if the request is safe to repeat, as are reads, updates and deletes, requests that never
-    reached the vendor, and requests over a rate limit. If `own` is true, the policy comes from the inputs of a call,
-    including `delay` (in seconds), `all_errors` and `exponential`.
+    A request is safe to repeat (its error is `retriable`) if it is a read, update or delete, if it never reached the
+    vendor, or if a rate limit refused it. With `own`, the policy comes from the call's inputs, which then also set
+    `delay` (in seconds), `all_errors` and `exponential`.
     """
 
     most: int = 0
-    keyed: bool = False  # the vendor recognizes a repeated request
+    keyed: bool = False  # the vendor recognises a repeated request
     own: bool = False
     delay: float = 0.0
     all_errors: bool = False
@@ -290,7 +286,7 @@ class Retries(NamedTuple):
 
     @classmethod
     def of(cls, call: Mapping[str, Json], most: int, keyed: bool = False) -> Retries:
-        """Return the policy in the inputs of a call (`call.retry.*`) or, without any, `most` retries."""
+        """Return the policy in a call's inputs (`call.retry.*`) or, without such inputs, up to `most` retries."""
         if not any(name.startswith("retry.") for name in call):
             return cls(most, keyed)
         most, delay = call.get("retry.max_count", 0), min(call.get("retry.delay_ms", 0), 1000 * LONGEST_DELAY) / 1000
@@ -317,13 +313,13 @@ class Retries(NamedTuple):
         return min(first * doubled, LONGEST_PAUSE) * (0.5 + chance)
 
 
-# -- a create whose answer was lost ------------------------------------------------------------------------------------
+# -- a create whose response was lost ----------------------------------------------------------------------------------
 
 
 def recovering(action: Action, bound: BoundInputs, terms: CallTerms, other: Action) -> Steps:
-    """Carry out a create. If its answer is lost, look for the object with the action `other` before sending it again.
+    """Carry out a create. If its response is lost, look for the object with the action `other` before resending.
 
-    The object is recognized by the fields listed under `same` in the definition, and by its creation time.
+    The object is recognised by the fields listed under `same` in the definition, and by its creation time.
     """
     rule, book = action.recover, action.profile.phrasebook
     assert rule is not None

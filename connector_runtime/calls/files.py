@@ -1,4 +1,4 @@
-"""The files that an answer offers, with names that every file system accepts. Pure: nothing is downloaded here."""
+"""The files that a response offers, under names that every file system accepts. Pure: nothing is downloaded here."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..sentences import Sentence
 from ..structs import shows
 
 MAX_NAME_BYTES = 200  # in UTF-8; file systems allow 255, and the name of a part is longer
-END_BYTES = 96  # kept at the end of a name that was cut, because the end shows the kind of file
+END_BYTES = 96  # kept from the end of a shortened name, because the extension is there
 ELLIPSIS = "…"
 MAX_READ = 1000  # characters to read from each end of a long name
 MAX_EXTENSION_BYTES = 16
@@ -33,10 +33,10 @@ EDGES = f" .{JOINERS}"  # a leading dot hides a file, and Windows drops trailing
 @shows("type", "size", "id")
 @dataclass(frozen=True, slots=True, repr=False, kw_only=True)
 class File:
-    """A file that an answer offers; pass it to `Client.download`.
+    """A file that a response offers; pass it to `Client.download`.
 
-    `name` is safe in any folder and equal in all answers. `was` is its name in earlier versions of the definition.
-    `type`, `size` (in bytes) and `id` come from the vendor, and are None if missing. `waits` is the reason why the file
+    `name` is safe in any folder and the same in every response. `was` is its name in earlier versions of the
+    definition. `type`, `size` (in bytes) and `id` come from the vendor, or are None. `waits` is the reason why the file
     cannot be downloaded yet, or None.
     """
 
@@ -52,7 +52,7 @@ class File:
 
 
 def files_of(spec: ActionSpec, data: Json, token: str | None = None) -> list[File]:
-    """Return the files that an answer offers, in order. `token` replaces the token in the answer."""
+    """Return the files in a response's data, in order. `token` replaces the token in the data."""
     if spec.files is None:
         return []
     rules = spec.files
@@ -94,9 +94,9 @@ def _file(spec: ActionSpec, rules: Files, entry: Mapping[str, Json], data: Json,
 
 
 def safe_name(text: str) -> str:
-    """Return text as a file name that no file system rejects, that stays in its folder and is not hidden.
+    """Return text as a file name that every file system accepts, that stays in its folder and is not hidden.
 
-    It has at most `MAX_NAME_BYTES` bytes; a longer name loses its middle. Safe names are unchanged.
+    Names longer than `MAX_NAME_BYTES` bytes lose their middle. Safe names are unchanged.
     """
     if len(text) > 2 * MAX_READ:
         text = f"{text[:MAX_READ]}{ELLIPSIS}{text[-MAX_READ:]}"
@@ -125,10 +125,7 @@ def numbered(name: str, suffix: object) -> str:
 
 
 def distinct(files: Iterable[File]) -> list[File]:
-    """Return the files without duplicates. Files with the same name get a suffix from their ids, else from their URLs.
-
-    Names therefore do not depend on the order of an answer.
-    """
+    """Return distinct files. Equal names get suffixes from ids, else from URLs, so that order does not matter."""
     unique = list(dict.fromkeys(files))
     suffixes: tuple[Callable[[File], str], ...] = (identity, lambda file: digest(file.url))
     for suffix in suffixes:
@@ -141,7 +138,7 @@ def distinct(files: Iterable[File]) -> list[File]:
 
 
 def identity(file: File) -> str:
-    """Return a digest that identifies a vendor's file in all answers and reveals no secret."""
+    """Return a digest that identifies a vendor's file in every response and reveals no secret."""
     parts = urlsplit(file.url)
     return digest(file.id or f"{parts.netloc}{parts.path}")
 

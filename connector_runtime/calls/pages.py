@@ -18,15 +18,15 @@ from .credentials import Credentials
 from .render import RequestDraft, next_query
 
 MAX_LENGTH = 4096  # characters of the value that names a next page
-LONGEST_CURSOR = 6 * MAX_LENGTH  # base64 writes a four-byte character as six
-SURROGATE = re.compile("[\ud800-\udfff]")  # half of a character, which cannot be sent
+LONGEST_CURSOR = 6 * MAX_LENGTH  # a four-byte character takes up to six in base64
+SURROGATE = re.compile("[\ud800-\udfff]")  # half a character, which cannot be sent
 
 
 @shows()
 class ListPosition(NamedTuple):
     """The position of a page in a list: the index of the paging style (None for the first page) and its value.
 
-    The first `skip` items of the page were already returned. All pages of a list have the same `size`.
+    The first `skip` items of the page have already been returned. All pages of a list have the same `size`.
     """
 
     size: int = 0
@@ -42,7 +42,7 @@ def start(paging: Paging, limit: int | None) -> ListPosition:
 
 
 def page_draft(paging: Paging, draft: RequestDraft, position: ListPosition) -> RequestDraft:
-    """Return the draft of the request for the page at a position."""
+    """Return a draft of the request for the page at a position."""
     if paging.size is not None:
         draft = draft.with_value(paging.size, position.size)
     return draft if position.style is None else draft.with_value(paging.next[position.style].to, position.value)
@@ -51,10 +51,10 @@ def page_draft(paging: Paging, draft: RequestDraft, position: ListPosition) -> R
 def next_position(
     paging: Paging, position: ListPosition, answer: Answer, draft: RequestDraft, page: Page, credentials: Credentials
 ) -> ListPosition | None:
-    """Return the position of the next page; None at the end. The first style with a value applies to the whole list.
+    """Return the position of the next page, or None at the end of the list.
 
-    If the answer has the URL of the next page, only its query is used, so that it cannot lead out of the list. Raises
-    `ApiError` for a next page that cannot be requested.
+    A list keeps the first paging style that finds a next page. Of a next page's URL, only the query is used, so that a
+    response cannot lead out of the list. Raises `ApiError` if the next page cannot be requested.
     """
     numbers = range(len(paging.next)) if position.style is None else (position.style,)
     for number in numbers:
@@ -108,7 +108,7 @@ def count_warnings(paging: Paging, answer: Answer, count: int) -> tuple[Problem,
 
 
 def list_digest(draft: RequestDraft) -> str:
-    """Return a short digest that identifies a list, so that its cursors are rejected for other lists."""
+    """Return a short digest of a list's request, by which a cursor of another list is recognised and rejected."""
     text = json.dumps([draft.method, draft.path, sorted(draft.query), draft.body], sort_keys=True, default=str)
     return blake2s(text.encode(), digest_size=6).hexdigest()
 
@@ -122,7 +122,7 @@ def cursor(list_digest: str, position: ListPosition | None) -> str | None:
 
 
 def position_of(text: str, list_digest: str, paging: Paging | None) -> ListPosition:
-    """Return the position in a cursor. Raises `InputError` for other strings, and for cursors of other lists."""
+    """Decode a cursor of this list. Raises `InputError` for any other string, including other lists' cursors."""
     try:
         if len(text) > LONGEST_CURSOR:
             raise ValueError

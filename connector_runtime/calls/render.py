@@ -1,4 +1,4 @@
-"""Writes the HTTP request for the values of a call. Pure, so equal values always produce equal bytes.
+"""Writes the HTTP request of a call. Pure, so equal values always produce equal bytes.
 
 `draft` puts the values into their places, and `finish` adds the credentials and writes URL, headers and body. In
 between, paging changes one place of the draft for each page.
@@ -56,14 +56,14 @@ class RequestDraft:
 
 
 def effect_of(spec: ActionSpec, method: str) -> str:
-    """Return the effect of a run (`read`, `create`, `update` or `delete`), derived from an input's method if needed."""
+    """Return a run's effect: `read`, `create`, `update` or `delete`; if none is declared, the method decides."""
     if spec.effect is not None:
         return spec.effect
     return "read" if method in READS else {"POST": "create", "DELETE": "delete"}.get(method, "update")
 
 
 def key_place(spec: ActionSpec, draft: RequestDraft) -> Place | None:
-    """Return the place of a create's idempotency key; None if it needs no key or an input sets the key."""
+    """Return the place for a create's idempotency key, or None if it needs no key or an input already sets one."""
     place = spec.profile.idempotency
     if place is None or effect_of(spec, draft.method) != "create":
         return None
@@ -81,7 +81,6 @@ class Layout(NamedTuple):
 
 
 def layout_of(spec: ActionSpec) -> Layout:
-    """Return the layout of an action."""
     computed = tuple((place, expressions.expression(source)) for place, source in spec.compute.items())
     rows = [row for row in spec.inputs.values() if row.to]
     targets = [row.to[0] for row in rows]
@@ -92,7 +91,7 @@ def layout_of(spec: ActionSpec) -> Layout:
 
 
 def draft(spec: ActionSpec, values: Mapping[str, Any], layout: Layout | None = None) -> RequestDraft:
-    """Put bound values into their places."""
+    """Return the draft of a request with the bound values in their places."""
     layout = layout or layout_of(spec)
     written: dict[str, Any] = {}
     placed: list[tuple[Place, Any]] = []
@@ -151,8 +150,8 @@ def _put(draft: RequestDraft, tree: dict[str, Any], place: Place, value: Any) ->
 def next_query(draft: RequestDraft, credentials: Credentials, url: str) -> str:
     """Return the query of a next page's URL, without the parameters that the connection adds.
 
-    The rest of the URL is ignored, because vendors may write the path differently, and a forged cursor must not lead
-    out of its list. Raises `ApiError` for a URL on another host, or with another path and no query.
+    The path is ignored, because vendors may write it differently and a forged cursor must not lead out of its list.
+    Raises `ApiError` for a URL on another host, or with another path and no query.
     """
     list_url = f"{credentials.base}{draft.path}"
     try:
