@@ -1,1 +1,1 @@
-"""Connections: obtains, stores and renews tokens, and supplies them to requests."""
+"""Connections: obtains, stores and renews tokens, and supplies requests with them."""

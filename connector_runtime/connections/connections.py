@@ -26,7 +26,7 @@ from . import oauth, oauth_requests, scopes
 from .oauth import AsyncStoredConnection, Health, StoredConnection
 from .oauth_requests import App, ConnectionRecord, Tokens
 
-PENDING = 600.0  # seconds that a sign-in may take
+PENDING = 600.0  # seconds within which a sign-in must be completed
 SIGN_IN: Any = {"name": str, "kind": str, "values": dict, "origin": str | None, "redirect_uri": str, "verifier": str}
 MAX_SKEW = 30.0  # seconds between our clock and the vendor's without a warning
 
@@ -41,16 +41,13 @@ class AlreadyConnected(AuthError):
 
 
 class PendingSignIns:
-    """The pending sign-ins under one prefix of a store. A state is secret, so only its digest is stored.
-
-    `fields` maps the names of a sign-in's data to types.
-    """
+    """Pending sign-ins in a store. States are secret, so only digests are stored; `fields` are the data's types."""
 
     def __init__(self, store: Store, prefix: str, **fields: Any) -> None:
         self._store, self._prefix, self._fields = store, prefix, fields
 
     def add(self, state: str, data: Mapping[str, Any]) -> None:
-        """Store JSON data for ten minutes, and delete sign-ins that have expired."""
+        """Store JSON data for ten minutes, and delete expired sign-ins."""
         now = time.time()
         for key, pending, entry in self._store.rows(self._prefix, self._read, limit=100):  # limits the clean-up
             if pending["until"] < now:
@@ -58,10 +55,7 @@ class PendingSignIns:
         self._store.put(self._prefix + digest(state), json_text.write({**data, "until": now + PENDING}), None)
 
     def take(self, state: str) -> dict[str, Any]:
-        """Return the data of a state, and invalidate the state.
-
-        Raises `AuthError` for an unknown, used or expired state, and `AlreadyConnected` after a successful sign-in.
-        """
+        """Invalidate a state and return its data. Raises `AuthError`, or `AlreadyConnected` if it was used already."""
         key, row = self._prefix + digest(state), None
         with suppress(DamagedEntry):
             row = self._store.value(key, self._read)
@@ -74,7 +68,7 @@ class PendingSignIns:
         return row[0]
 
     def end(self, state: str, name: str) -> None:
-        """Store for ten minutes that a sign-in succeeded, in case its last page is loaded again."""
+        """Remember for ten minutes that a sign-in succeeded, in case its last page is reloaded."""
         self.add(state, {"done": name})
 
     def _read(self, content: bytes) -> dict[str, Any]:
@@ -84,7 +78,7 @@ class PendingSignIns:
 
 
 def digest(state: str) -> str:
-    """Return a digest that replaces a state wherever others could read it."""
+    """Return a digest to use instead of a state wherever others could read it."""
     return hashlib.sha256(state.encode()).hexdigest()
 
 
@@ -93,8 +87,8 @@ def digest(state: str) -> str:
 class ConnectionSummary:
     """A stored connection without its secrets; `expires_at` is in seconds since 1970.
 
-    `health` is ready, due (for renewal at the next call), failing (the vendor refused the last test or call) or dead
-    (reconnect it). `why` is the vendor's reason, `seen` the error of the last test or call, as in `ConnectionRecord`.
+    `health` is ready, due (the next call renews it), failing (the last test failed, or the vendor refused the token) or
+    dead (reconnect it). `why` is the reason, and `seen` the error, as in `ConnectionRecord`.
     """
 
     name: str
@@ -137,8 +131,7 @@ class Connections:
     ) -> str:
         """Begin a sign-in and return the URL to send the person to.
 
-        The sign-in stays in the store for ten minutes, so `finish` may run in another process. For `origin`, see
-        `oauth.app`. Raises `InputError`.
+        `finish` may run in another process, within ten minutes. For `origin`, see `oauth.app`. Raises `InputError`.
         """
         app = oauth_requests.app(self._kind(kind), values, origin)
         if not oauth_requests.needs_person(app.kind):
@@ -150,10 +143,9 @@ class Connections:
         return start.url
 
     def finish(self, callback: str | Mapping[str, str]) -> str:
-        """Complete a sign-in with its callback, and return the connection's name.
+        """Complete a sign-in with its callback, a URL or its parameters, and return the connection's name.
 
-        `callback` is a URL or its parameters. A state is invalidated first, so it is valid only once. Raises
-        `AuthError` for an unknown, used, expired or missing state, or if the vendor refuses.
+        The state works only once. Raises `AuthError` for an invalid state, or if the vendor refuses.
         """
         query = oauth_requests.query_of(callback)
         sign_in = self._pending.take(oauth_requests.state_of(query))
@@ -204,7 +196,7 @@ class Connections:
         return AsyncStoredConnection(self.open(name))
 
     def names(self) -> list[str]:
-        """The names of all connections, in alphabetical order."""
+        """Return the names of all connections in alphabetical order."""
         return [summary.name for summary in self.list()]
 
     def list(self) -> list[ConnectionSummary]:
@@ -243,10 +235,10 @@ class Connections:
         return scopes.missing(self._connector, actions, self._record(name).tokens.scopes)
 
     def disconnect(self, name: str, *, revoke: bool = True) -> bool:
-        """Revoke the tokens and delete the connection; True if the vendor revoked them.
+        """Revoke the tokens and delete the connection; return whether the vendor revoked them.
 
-        The connection is deleted even if the vendor rejects its token. If the vendor cannot be reached, this raises
-        `TransportError` and keeps the connection. `revoke=False` deletes it without a request to the vendor.
+        The connection is deleted even if the vendor rejects its token, but kept if the vendor cannot be reached
+        (`TransportError`). `revoke=False` deletes it without a request to the vendor.
         """
         self._record(name)
         revoked = False
@@ -314,7 +306,7 @@ def _summary(name: str, record: ConnectionRecord) -> ConnectionSummary:
 @shows("step", "state")
 @dataclass(frozen=True, slots=True, repr=False)
 class CheckResult:
-    """The result of one check. `state` is ok, warning or fault, `says` explains it, and `do` is the remedy."""
+    """The result of one check: `state` is ok, warning or fault, `says` the finding, and `do` the remedy."""
 
     step: str
     state: str
@@ -330,10 +322,7 @@ def examine(
     actions: Iterable[str] = (),
     base_url: str | None = None,
 ) -> Iterator[CheckResult]:
-    """Check a stored connection, or instead an access token, and yield the results in order.
-
-    Stops after a fault that prevents further checks.
-    """
+    """Check a stored connection or an access token; yield results until a fault prevents further checks."""
     if token is not None:
         health = connections.test_token(token, actions=actions, base_url=base_url)
     else:

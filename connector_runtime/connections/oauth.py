@@ -37,14 +37,14 @@ from .scopes import missing
 T = TypeVar("T")
 SECONDS = 15.0  # for one phase of a token request
 RECORD_TTL = 1.0  # seconds for which a record is cached, because each page of a list needs the token
-REQUEST_PHASES = 3  # of a token request at most; the lease lasts four
+REQUEST_PHASES = 3  # of a token request, at most; a renewal's lease lasts four
 WRITE_ATTEMPTS = 3  # for a new pair of tokens
 
 
 @shows()
 @dataclass(frozen=True, slots=True, repr=False)
 class Authorization:
-    """A pending sign-in. Keep `state` and `verifier` until the callback, and use them once."""
+    """A sign-in that has begun. Keep `state` and `verifier` until the callback, and use them only once."""
 
     url: str
     state: str
@@ -71,12 +71,12 @@ class Health:
     hints: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """The fields as JSON data."""
+        """Return the fields as JSON data."""
         return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
 
 
 def authorize(app: App, redirect_uri: str, scopes: Iterable[str] = ()) -> Authorization:
-    """Begin a sign-in. Compare the callback's state with `state` before the code is exchanged.
+    """Begin a sign-in. Compare the callback's state with `state` before you exchange the code.
 
     `scopes` are requested if the definition has `scope: {from: actions}`; otherwise the app's setup decides.
     """
@@ -87,7 +87,7 @@ def authorize(app: App, redirect_uri: str, scopes: Iterable[str] = ()) -> Author
 def exchange_code(app: App, code: str, redirect_uri: str, verifier: str, *, seconds: float = SECONDS) -> Tokens:
     """Exchange an authorization code for tokens, with the `redirect_uri` and `verifier` of its sign-in.
 
-    Raises `AuthError` with a remedy if the vendor refuses, and `TransportError` without a readable answer.
+    Raises `AuthError` with a remedy if the vendor refuses, and `TransportError` if no readable response arrives.
     """
     request = app.code_request(code, redirect_uri, verifier, seconds)
     return _tokens(app, request, seconds, None, (code, verifier))
@@ -100,9 +100,9 @@ def obtain(app: App, scopes: Iterable[str] = (), *, seconds: float = SECONDS) ->
 
 
 def refresh(app: App, tokens: Tokens, *, seconds: float = SECONDS) -> Tokens:
-    """Renew tokens. The old refresh token may become invalid, so store the new tokens before you use them.
+    """Renew tokens; only one process may do this at a time. Raises as `exchange_code` does.
 
-    Only one process may do this at a time. Raises as `exchange_code` does.
+    The old refresh token may become invalid, so store the new tokens before you use them.
     """
     if tokens.refresh_token is None and oauth_requests.needs_person(app.kind):
         raise AuthError(Sentence("There is no refresh token."), hint=oauth_requests.SIGN_IN)
@@ -115,7 +115,7 @@ def _tokens(app: App, request: Request, seconds: float, old: Tokens | None, sent
 
 
 def revoke(app: App, tokens: Tokens, *, seconds: float = SECONDS) -> None:
-    """Revoke the access token and with it the refresh token, if the definition has a `revoke_url`."""
+    """Revoke the access token, and with it the refresh token, if the definition has a `revoke_url`."""
     token = tokens.granted.get("access_token")
     if "revoke_url" not in app.oauth or token is None:
         return
@@ -132,7 +132,7 @@ def test(
     actions: Iterable[str] = (),
     base_url: str | None = None,
 ) -> Health:
-    """Call the connection's test action, and return the health, including the owner, even if the vendor refuses.
+    """Call the connection's test action, and return its health and owner. A refusal is part of the health.
 
     `granted` are the connection's credentials, or a function that returns them. `token_scopes` are `Tokens.scopes`.
     `actions` (default: all) are the actions whose scopes are checked.
@@ -164,9 +164,9 @@ def test(
 
 
 def in_own_thread(function: Callable[..., T], /, *arguments: Any, **options: Any) -> Future[T]:
-    """Run a function that calls a token endpoint in a separate thread.
+    """Run a function that calls a token endpoint in its own thread.
 
-    It does not queue behind other calls, and Ctrl-C or a cancelled task cannot interrupt it before tokens are stored.
+    It does not wait for other calls, and neither Ctrl-C nor cancellation can interrupt it before the tokens are stored.
     """
     threads = ThreadPoolExecutor(1, "vendor")
     try:
@@ -187,13 +187,13 @@ class StoredConnection:
     Threads and clients may share it, and every process may open it. If another process ends, deletes or reconnects the
     connection, the change takes effect within `RECORD_TTL` seconds, or immediately after `record`.
 
-    Tokens can be lost only between the vendor's answer and the store. Storing is therefore retried, and the tokens stay
-    in memory until it succeeds.
+    Tokens can be lost only between the vendor's response and the store, so storing is retried and the tokens stay in
+    memory until it succeeds.
     """
 
     def __init__(self, kind: Connection, name: str, store: Store, key: str, seconds: float, account: str) -> None:
         self.kind, self.name = kind, name
-        self.account, self.connection = account, key  # whose limits apply to its calls
+        self.account, self.connection = account, key  # for the pacing of its calls
         self._store, self._key, self._seconds = store, key, seconds
         self._lock = threading.Lock()
         self._seen: tuple[ConnectionRecord, float] | None = None  # the stored record, and when it was read
@@ -203,10 +203,7 @@ class StoredConnection:
         return f"Stored({self.name!r})"
 
     def __call__(self, rejected: Mapping[str, str] | None = None) -> Mapping[str, str]:
-        """Return the credentials for requests, renewed if they are due or rejected.
-
-        Raises `AuthError` ("reconnect"), `StoreError`, or `TransportError` if the token endpoint does not answer.
-        """
+        """Return the credentials, renewed if due or rejected. Raises `AuthError`, `StoreError` or `TransportError`."""
         granted = self.ready(rejected)
         return granted if granted is not None else self.renewal(rejected).result()
 
@@ -225,10 +222,7 @@ class StoredConnection:
         return row[0]
 
     def note(self, error: Mapping[str, Any] | None, **owner: str | None) -> None:
-        """Store the connection's health: the `to_dict` of a test's or call's error, or None after a success.
-
-        Writes nothing if nothing has changed, or if the connection is gone or damaged.
-        """
+        """Store the health: the `to_dict` of a test's or call's error, or None. Ignores a missing or damaged record."""
         seen = error and {word: error.get(word) for word in oauth_requests.ERROR_FIELDS}
         fields: dict[str, Any] = {word: value for word, value in owner.items() if value is not None}
 
@@ -243,7 +237,7 @@ class StoredConnection:
 
     @contextmanager
     def watched(self) -> Iterator[None]:
-        """Store in the health whether the vendor accepts the token during the block."""
+        """Record in the health whether the vendor accepts the token during the block."""
         try:
             yield
         except AuthError as error:
@@ -267,7 +261,7 @@ class StoredConnection:
 
     def _perform(self, rejected: Mapping[str, str] | None) -> ConnectionRecord:
         if self._unsaved:
-            self._put_unsaved()  # if another process wrote meanwhile, its pair counts
+            self._put_unsaved()  # writes nothing if another process has written meanwhile
         with ExitStack() as stack:
 
             def acquire(step: Acquire) -> bool:
@@ -312,16 +306,13 @@ class StoredConnection:
 
 
 def unreadable(name: str) -> AuthError:
-    """Return the error for a stored connection that is damaged."""
+    """Return the error for a damaged connection."""
     what = Sentence("The stored connection {name} is damaged.", name=name)
     return AuthError(what, hint=Sentence("Sign in again: reconnect {name}.", name=name))
 
 
 class AsyncStoredConnection:
-    """A `StoredConnection` for asyncio. Renewals run in a thread, one at a time, even if a task is cancelled.
-
-    Other tasks that need the token await the same renewal and occupy no thread.
-    """
+    """A `StoredConnection` for asyncio. Tasks share one renewal, which runs in a thread and survives cancellation."""
 
     def __init__(self, stored: StoredConnection) -> None:
         self.kind, self.name, self.stored = stored.kind, stored.name, stored

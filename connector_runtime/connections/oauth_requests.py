@@ -1,4 +1,4 @@
-"""OAuth 2.0 requests, the tokens in their answers, and the steps to renew a connection. Pure.
+"""OAuth 2.0 requests, the tokens in their responses, and the steps to renew a connection. Pure.
 
 Token requests carry secrets in headers and bodies, never in a URL, and error messages mask secrets.
 """
@@ -29,7 +29,7 @@ ERROR_FIELDS: Any = {"kind": str, "message": str, "hint": str | None, "status": 
 MAX_MARGIN = 60.0  # seconds before expiry to renew a token, or a tenth of its lifetime if less
 PAUSE = 0.05  # seconds between the first two reads of the store while another process renews; doubles each time
 LONGEST_PAUSE = 1.0
-WAIT_LIMITS = 5  # time limits of a token request to wait for another process
+WAIT_LIMITS = 5  # how many time limits of a token request to wait for another process
 YEAR = 366 * 86400.0  # the maximum lifetime in seconds
 MAX_TIMESTAMP = 253402300799.0  # the last second of the year 9999
 MAX_LENGTH = 64 * 1024  # of a string from a token endpoint
@@ -47,7 +47,7 @@ class Tokens:
     scopes: tuple[str, ...] = ()
 
     def is_due(self, now: float) -> bool:
-        """True in the last 60 seconds, or the last tenth of the lifetime if that is shorter."""
+        """Return whether the token is in its last 60 seconds, or in the last tenth of a shorter lifetime."""
         return self.expires_at is not None and now >= self.expires_at - min(MAX_MARGIN, (self.lifetime or 0) / 10)
 
     @property
@@ -73,10 +73,7 @@ class Tokens:
 @shows("origin")
 @dataclass(frozen=True, slots=True, repr=False)
 class App:
-    """A person's values for a kind of connection, with the origin of the vendor's OAuth unless it is the default.
-
-    Its methods create the OAuth requests and read their answers.
-    """
+    """A person's values for a kind of connection, as an OAuth client. `origin` is None for the vendor's default."""
 
     kind: Connection
     values: Mapping[str, str]
@@ -88,7 +85,7 @@ class App:
         return self.kind.oauth or {}
 
     def sent(self, to: str) -> dict[str, str]:
-        """Return the values for a place in token requests, by name; `client` has an `id` and possibly a `secret`."""
+        """Return the values for a place in token requests, by name; `client` has an `id` and perhaps a `secret`."""
         rows = [row for row in self.kind.inputs if row.key in self.values]
         return {place.path[0]: self.values[row.key] for row in rows for place in row.to if place.kind == to}
 
@@ -188,7 +185,7 @@ class App:
         )
 
     def is_over(self, response: Response) -> bool:
-        """True if a response means that the refresh token is permanently invalid. A server error never does."""
+        """Return whether a response means that the refresh token is invalid for good; a server error never does."""
         look = answers.RefusedResponse(self.kind.errors, response).look
         is_verdict = 400 <= response.status < 500 and response.status != 429
         return is_verdict and any(conditions.holds(condition, look) for condition in self.kind.revoked_when)
@@ -236,12 +233,12 @@ def page(text: str, book: Phrasebook = PLAIN) -> str:
 
 
 def needs_person(kind: Connection) -> bool:
-    """True if a person has to sign in."""
+    """Return whether a person has to sign in."""
     return kind.oauth is not None and kind.oauth["grant"] == "authorization_code"
 
 
 def check_origin(kind: Connection, origin: str | None) -> str | None:
-    """Return the origin unless it is the default; then return None. Raises `InputError` if `app` does not allow it."""
+    """Return an origin, or None if it is the default. Raises `InputError` for an origin that `app` does not allow."""
     if origin is None or kind.oauth is None:
         return None
     origin = origin.rstrip("/")
@@ -275,7 +272,7 @@ def query_of(callback: str | Mapping[str, str]) -> dict[str, str]:
 
 
 def state_of(query: Mapping[str, str]) -> str:
-    """Return the state of a callback. Raises `AuthError` if it is missing because the vendor began the sign-in."""
+    """Return the state of a callback. Raises `AuthError` without one, as when the sign-in began at the vendor."""
     if query.get("state"):
         return query["state"]
     what = Sentence("This sign-in was not started here.")
@@ -299,7 +296,7 @@ def code_of(query: Mapping[str, str]) -> str:
 @shows("kind")
 @dataclass(frozen=True, slots=True, repr=False, kw_only=True)
 class ConnectionRecord:
-    """One stored connection. `dead` is the reason why it can no longer be renewed.
+    """A stored connection. `dead` is why it can no longer be renewed.
 
     `seen` is the error of its last test or call, with `kind`, `message`, `hint`, `status` and `code`, or None.
     """
@@ -311,13 +308,13 @@ class ConnectionRecord:
     identity: str | None = None
     account: str | None = None
     user: str | None = None
-    connected_at: float = 0.0  # differs if the name was connected again
+    connected_at: float = 0.0  # changes if the name is connected again
     dead: str | None = None
     seen: Mapping[str, Any] | None = None
 
     @property
     def is_failing(self) -> bool:
-        """True if its last test or call failed. A missing scope does not count, because the token was accepted."""
+        """Whether its last test or call failed, except for a missing scope, which means that the token was accepted."""
         return self.seen is not None and self.seen["kind"] != MissingScope.kind
 
     def ended(self, why: str) -> ConnectionRecord:
@@ -339,7 +336,7 @@ class ConnectionRecord:
         return cls(**{**fields, "values": _texts(fields["values"]), "tokens": Tokens.from_dict(data.get("tokens"))})
 
     def serves(self, rejected: Mapping[str, str] | None, now: float) -> bool:
-        """True if its token is usable, that is, neither rejected nor due for renewal."""
+        """Return whether its token is usable: neither rejected nor due for renewal."""
         return self.dead is None and rejected != self.tokens.granted and not self.tokens.is_due(now)
 
 
@@ -347,10 +344,8 @@ class ConnectionRecord:
 class Renewal:
     """The renewal of a stored connection's token, as `steps`.
 
-    Only one process renews at a time. It holds the lease, reads the store again, requests a new pair of tokens, and
-    stores the pair before using it. Other processes use the old token while it is valid, and then wait for the new
-    token. A pair can be lost only between the vendor's answer and `Write`, when the old refresh token is already
-    invalid and the new refresh token is not yet stored.
+    Only one process renews at a time: it acquires the lease, reads the store again, requests a new pair of tokens, and
+    stores the pair before using it. Other processes use the old token while it is valid, then wait for the new one.
 
     `rejected` holds the values that the vendor has just rejected, and `seconds` the time limit of a token request.
     """
@@ -361,10 +356,7 @@ class Renewal:
     seconds: float
 
     def steps(self) -> Steps:
-        """Renew the token if necessary; the one output is a record with a valid token.
-
-        Raises `AuthError` ("reconnect"), or `TransportError` if the token endpoint does not answer.
-        """
+        """Renew the token if necessary, and output a record with a valid one. Raises `AuthError`, `TransportError`."""
         started = (yield Now()).timestamp()
         has_lease, pause = False, PAUSE
         while True:
@@ -392,7 +384,7 @@ class Renewal:
         yield record
 
     def _renew(self, record: ConnectionRecord, version: int, now: float) -> Generator[Any, Any, ConnectionRecord]:
-        """Request new tokens, store them, and return the new record, or the record that another process stored."""
+        """Request and store new tokens; return the new record, or a newer one that another process has stored."""
         refresh_token, response = record.tokens.refresh_token, None
         if self.kind.oauth is None or (refresh_token is None and needs_person(self.kind)):
             if self.rejected is not None:
@@ -430,7 +422,7 @@ class Renewal:
                 return record  # reconnected meanwhile
 
     def _is_valid(self, record: ConnectionRecord, now: float) -> bool:
-        """True if its token is still usable, that is, neither rejected nor expired, although it may be due."""
+        """Return whether its token still works: neither rejected nor expired, though perhaps due for renewal."""
         until = record.tokens.expires_at
         return self.rejected != record.tokens.granted and (until is None or now < until)
 

@@ -1,4 +1,4 @@
-"""The owners of stored connections, for matching events and for ending connections if consent is withdrawn."""
+"""The owners of stored connections, for matching events and for ending connections when consent is withdrawn."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ logger = logging.getLogger("connector_runtime")
 class Owner(NamedTuple):
     """The app (a client id), account and users of a connection; `users` is None if it covers the whole account.
 
-    `why` is the reason if it cannot receive events, else None. Ids are compared exactly, email addresses without case.
+    `why` is the reason why it cannot receive events, or None. Email addresses are compared without case, ids exactly.
     """
 
     tenant: str
@@ -54,13 +54,13 @@ class Owner(NamedTuple):
         return cls(tenant, name, client, record.account, user, users, why)
 
     def is_meant(self, event: Notification) -> bool:
-        """True if an event names the app, account and user of this connection."""
+        """Return whether an event names the app, account and user of this connection."""
         is_user = self.user in event.users if self.user else self.users is None
         return (self.app, self.account) == (event.app, event.account) and is_user
 
 
 def comparable(texts: Iterable[str]) -> frozenset[str]:
-    """Return the ids and email addresses of users in a form for comparison."""
+    """Return users' ids and email addresses in comparable form."""
     return frozenset(text.casefold() if "@" in text else text for text in texts)
 
 
@@ -78,10 +78,10 @@ def owners(
 
 
 def end(connector: Connector, store: Store, event: Notification, *, trusted: bool) -> list[Owner]:
-    """End the connections of all tenants whose user, according to an event, has withdrawn consent; return the owners.
+    """End all tenants' connections of the user who, according to an event, has withdrawn consent; return the owners.
 
-    The event must be signed by the app that it names; if its signer is unknown, it counts only if `trusted`.
-    Connections made after the event stay. An ended connection remains in the store, dead and without tokens.
+    The event must be signed by the app that it names; if its signer is unknown, it must be `trusted`. Connections made
+    after the event are unaffected. An ended connection remains in the store, dead and without tokens.
     """
     if event.app is None or event.app != (event.sender or (event.app if trusted else None)):
         logger.warning("An event that ends connections was not signed by the app that it names; no connection is ended")

@@ -23,7 +23,7 @@ class ScopeSet:
 
 
 def smallest(actions: Iterable[ActionSpec], kind: str, rule: Mapping[str, str]) -> ScopeSet:
-    """Return the smallest set of scopes for all actions; of equally small sets, the set listed first.
+    """Return the smallest set of scopes for all actions; among equally small sets, the one listed first.
 
     An action lists alternatives for each kind of scope. `rule` selects the alternatives for the app's level (user or
     admin): `{scope_pattern: …}` or `{preferred_scope_pattern: …}`.
@@ -63,7 +63,7 @@ def _cover(members: Iterable[Options]) -> frozenset[str]:
 def missing(connector: Connector, actions: Iterable[str], scopes: Collection[str]) -> dict[str, tuple[str, ...]]:
     """Return the scopes that a token with `scopes` lacks for actions (default: all), by action.
 
-    They fit the token's kind and level. Empty if `scopes` is empty, because the vendor does not report scopes.
+    They fit the token's kind and level. Without `scopes`, the token's scopes are unknown and the result is empty.
     """
     granted, levels = set(scopes), connector.profile.levels
     all_specs = [connector.action(key) for key in connector.actions]
@@ -88,7 +88,7 @@ def missing(connector: Connector, actions: Iterable[str], scopes: Collection[str
 
 
 def is_of_level(connector: Connector, level: str, scopes: Iterable[str]) -> bool:
-    """True if a token has a scope that identifies an app of that level."""
+    """Return whether a token has a scope that identifies an app of that level."""
     pattern = connector.profile.levels.get(level, {}).get("preferred_scope_pattern")
     return pattern is not None and any(re.search(pattern, scope) for scope in scopes)
 

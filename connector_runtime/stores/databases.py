@@ -20,7 +20,7 @@ from .store import DAMAGED, LAST, UNWRITABLE, DamagedEntry, Entry, Lease, Memory
 T = TypeVar("T")
 BUSY_TIMEOUT = 5.0  # seconds to wait for another process's write to a SQLite file
 STATEMENT_TIMEOUT = 10  # seconds for a connection or a statement in PostgreSQL
-SILENCE_TIMEOUT = 15.0  # seconds without any answer from a PostgreSQL server, not even a timeout
+SILENCE_TIMEOUT = 15.0  # seconds without any response from a PostgreSQL server, not even a timeout
 TABLES = (
     "CREATE TABLE IF NOT EXISTS entries (key {text} PRIMARY KEY, value {bytes} NOT NULL, version BIGINT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS leases (key {text} PRIMARY KEY, owner TEXT NOT NULL, until DOUBLE PRECISION NOT NULL)",
@@ -37,19 +37,19 @@ SQLITE_ERRORS = {
     "SQLITE_IOERR": ("can't be read or written: the disk reports an error", "Check the disk, then try again."),
 }
 SEAL = "seal"  # key of the entry that verifies the encryption keys of a sealed store
-TOKEN = b"gAAAA"  # the start of every sealed value
+TOKEN = b"gAAAA"  # the prefix of every sealed value
 _inherited: list[Any] = []  # the parent process's connections, which must not be closed here
 
 
 class ConnectionLost(StoreError):
-    """The connection to the database was lost; the statement may have been carried out."""
+    """The connection to the database was lost, and the statement may have been carried out."""
 
 
 class Database(Store):
-    """A store in a database, with one connection for one thread at a time, reopened after a fork or a failure.
+    """A store in a database. Threads take turns on one connection, which is reopened after a fork or a failure.
 
-    A subclass connects and runs statements. `now` is its SQL for the time in seconds by the database's clock, which
-    all users of the store share. `blob` is the SQL type to which values are cast.
+    Subclasses connect and run statements. `now` is SQL for the time in seconds by the database's clock, which all users
+    of the store share. `blob` is the SQL type that values are read as.
     """
 
     now: str
@@ -143,7 +143,7 @@ class Sqlite(Database):
     now, blob = "(julianday('now') - 2440587.5) * 86400.0", "BLOB"
 
     def __init__(self, path: Path) -> None:
-        import sqlite3  # imported late, because a store in memory does not need it
+        import sqlite3  # not needed by other stores
 
         self._path, self._sqlite3 = path, sqlite3
         super().__init__()
@@ -239,7 +239,7 @@ class Postgres(Database):
             raise self._failed(what, error, retriable=code in ("57014", "55P03", "40P01", "40001")) from None
 
     def _in_time(self, steps: Generator[Any, Any, T], connection: Any) -> Generator[Any, Any, T]:
-        """Pass on the events that psycopg waits for; close the connection if a statement takes too long."""
+        """Pass on the events that psycopg waits for, but close the connection if the server stays silent too long."""
         until, ready = time.monotonic() + SILENCE_TIMEOUT, None
         while True:
             try:
@@ -249,7 +249,7 @@ class Postgres(Database):
             ready = yield event
             if not ready and time.monotonic() > until:
                 connection.close()
-                raise self._psycopg.OperationalError("no answer")
+                raise self._psycopg.OperationalError("no response")
 
     def _failed(self, what: str, error: Exception, retriable: bool = False) -> StoreError:
         reason = getattr(getattr(error, "diag", None), "message_primary", None)
@@ -274,11 +274,11 @@ def open_store(url: str) -> Store:
 
 
 class Sealed(Store):
-    """A store that encrypts the values of another store. It encrypts with the first Fernet key and decrypts with all.
+    """A store that encrypts the values of another store, with the first Fernet key, and decrypts them with any key.
 
-    Each value is encrypted together with its store key, so write access to the database is not enough to give one
-    tenant's connection to another tenant. The entry `SEAL` is encrypted with the newest key. It distinguishes a store
-    with other keys, which is refused, from a damaged entry, which is set aside.
+    Each value is encrypted together with its store key, so that write access to the database is not enough to move one
+    tenant's connection to another. If a value cannot be decrypted, the `SEAL` entry shows whether the whole store has
+    other keys and must be refused, or only this entry is damaged and is set aside.
     """
 
     def __init__(self, store: Store, keys: Sequence[str]) -> None:
@@ -358,7 +358,7 @@ class Sealed(Store):
         return Entry(value, entry.version)
 
     def _check_seal(self) -> None:
-        """Before the first write, check that the store uses these keys, and write a seal for later checks."""
+        """Before the first write, check that the store was sealed with these keys, and renew its seal if necessary."""
         if not self._is_checked:
             self._store.update(SEAL, self._renew_seal)
             self._is_checked = True
@@ -368,7 +368,7 @@ class Sealed(Store):
         return seal if seal is not None and self._can_open(seal, self._newest) else self._seal(SEAL, b"")
 
     def _check(self, seal: bytes | None) -> None:
-        """Raise `StoreError` if the keys open neither the store's seal nor, without a seal, any first entry."""
+        """Raise `StoreError` if the keys open neither the seal nor, without a seal, any of the first entries."""
         is_seal = seal is not None and seal.startswith(TOKEN)
         page = [seal] if is_seal else [entry.value for _, entry in self._store.scan("")]
         if page and not any(self._can_open(value, self._fernet) for value in page):
@@ -384,11 +384,11 @@ class Sealed(Store):
 
 
 def open_vault(app: str, url: str | None = None, keys: str | None = None) -> Sealed:
-    """Open the sealed store at a URL, by default the app's store on this machine.
+    """Open the sealed store at a URL, by default the app's own store on this machine. Raises `StoreError`.
 
-    `url` is as for `open_store`; the default is a SQLite file in the user's data directory. `keys` are Fernet keys
-    separated by commas, the newest first; the default is a key file in that directory, created at first use and
-    readable only by its owner. Raises `StoreError`.
+    `url` is as for `open_store`, by default a SQLite file in the user's data directory. `keys` are Fernet keys
+    separated by commas, the newest first, by default those in a key file beside it, which is created at first use and
+    readable only by its owner.
     """
     home = data_directory(app)
     fernet_keys = keys.replace(",", " ").split() if keys else read_keys(home / "store.key")
@@ -396,7 +396,7 @@ def open_vault(app: str, url: str | None = None, keys: str | None = None) -> Sea
 
 
 def data_directory(app: str) -> Path:
-    """Return the directory for an app's data about the user."""
+    """Return the directory for an app's user data."""
     from platformdirs import user_data_path
 
     return user_data_path(app, appauthor=False)
@@ -409,7 +409,7 @@ def read_keys(path: Path) -> list[str]:
             from cryptography.fernet import Fernet
 
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            temporary = path.with_name(f"{path.name}.{os.getpid()}")  # linked when complete, so never read in part
+            temporary = path.with_name(f"{path.name}.{os.getpid()}")  # linked only when complete
             temporary.touch(0o600)
             temporary.write_bytes(Fernet.generate_key() + b"\n")
             try:

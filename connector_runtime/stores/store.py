@@ -25,10 +25,10 @@ from ..structs import shows
 
 T = TypeVar("T")
 LONGEST_PART = 200  # characters of a URL-encoded name, so that two names and a prefix fit into a key
-LAST = "\U0010ffff"  # no key begins with this character, so it ends the range of a prefix
+LAST = "\U0010ffff"  # sorts after every character that a key may begin with, so it ends the range of a prefix
 MAX_KEY_LENGTH = 500  # characters of a key
 UNWRITABLE = re.compile("[\0\ud800-\udfff]")  # NUL and unpaired surrogates, which databases reject
-DAMAGED = "damaged/"  # prefix of the original keys of entries that could not be read
+DAMAGED = "damaged/"  # put before the keys of entries that could not be read
 UNREADABLE = (ValueError, KeyError, TypeError, OverflowError, OSError)  # raised by `read` functions for invalid bytes
 logger = logging.getLogger("connector_runtime.stores")
 forking: weakref.WeakSet[Any] = weakref.WeakSet()  # owners of locks or connections; a child process calls `forked`
@@ -109,10 +109,10 @@ class Store(ABC):
             after = page[-1][0]
 
     def update(self, key: str, change: Callable[[bytes | None], bytes | None], *, tries: float = inf) -> Entry | None:
-        """Replace a value with the result of `change`, and repeat if another writer was first. None means no entry.
+        """Replace a value with the result of `change` (None: no entry), and return the resulting entry.
 
-        Writes nothing if the value does not change. Returns the resulting entry. Raises `WriteConflict` if another
-        writer was first `tries` times.
+        Writes nothing if the value does not change. Tries again if another writer was first; raises `WriteConflict`
+        after `tries` attempts.
         """
         while tries > 0:
             tries -= 1
@@ -127,16 +127,13 @@ class Store(ABC):
         raise WriteConflict(f"The store's entry {key} keeps changing.", hint="Try again.", retriable=True)
 
     def remove(self, key: str, entry: Entry) -> bool:
-        """Delete an entry unless it has changed since it was read; True if it was deleted."""
+        """Delete an entry unless it has changed since it was read; return whether it was deleted."""
         return self.put(key, None, entry.version) is not None
 
     def rows(
         self, prefix: str, read: Callable[[bytes], T], after: str = "", limit: int | None = None
     ) -> Iterator[tuple[str, T, Entry]]:
-        """Yield the key, decoded value and entry of up to `limit` entries, as `walk` does; `read` decodes values.
-
-        If `read` raises an error in `UNREADABLE`, the entry is set aside and skipped.
-        """
+        """Yield key, decoded value and entry of up to `limit` entries. Entries that `read` rejects are set aside."""
         return islice(self._read_each(prefix, read, after, limit or 100), limit)
 
     def _read_each(
@@ -152,10 +149,7 @@ class Store(ABC):
                     yield after, value, entry
 
     def value(self, key: str, read: Callable[[bytes], T]) -> tuple[T, Entry] | None:
-        """Return the value at a key, decoded by `read`, and its entry; None if the key is absent.
-
-        Raises `DamagedEntry` if `read` cannot decode the value, or if the entry was set aside earlier.
-        """
+        """Return a decoded value with its entry, or None. Raises `DamagedEntry`, even if the entry was set aside."""
         entry = self.read(key)
         if entry is None:
             if self.read(_aside(key)) is not None:
@@ -180,7 +174,7 @@ class Store(ABC):
 
 
 class MemoryStore(Store):
-    """A store in memory, which ends with its process."""
+    """A store in memory, lost when its process ends."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -227,7 +221,7 @@ class MemoryStore(Store):
 
 
 def key_part(where: str, name: str) -> str:
-    """Return a user's name, encoded as part of a key. Raises `InputError` at `where` if the name is invalid."""
+    """Return a name that a user chose, encoded as part of a key. Raises `InputError` at `where` if it is invalid."""
     try:
         encoded = quote(name, safe="")
     except UnicodeEncodeError:  # an unpaired surrogate
@@ -249,5 +243,4 @@ def _aside(key: str) -> str:
 
 
 def damaged(key: str) -> DamagedEntry:
-    """Return the error for a single entry that cannot be read."""
     return DamagedEntry(f"The store's entry {key} is damaged.", hint="Restore it from a backup, or create it again.")
