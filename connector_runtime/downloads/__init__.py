@@ -1,1 +1,1 @@
-"""Downloads: the requests for files, parts on disk, and concurrent downloads."""
+"""Downloads: requests for files, parts on disk, and several downloads at once."""

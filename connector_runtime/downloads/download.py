@@ -1,7 +1,4 @@
-"""Downloads files into a folder, several at a time, with threads or asyncio tasks.
-
-A body is written to a `PartFile` as it arrives, piece by piece and undecoded.
-"""
+"""Downloads files into a folder, several at a time, in threads or asyncio tasks, and writes bodies as they arrive."""
 
 from __future__ import annotations
 
@@ -30,8 +27,8 @@ from ..transport import AsyncPool, Pool, from_httpx, to_httpx, transport_errors
 from .fetch import DownloadSettings, fetch
 from .part import PartFile, size_of
 
-BATCH_BYTES = 2**20  # bytes that asyncio collects before a write
-MAX_DELAY = 0.25  # seconds after which it writes a smaller batch
+BATCH_BYTES = 2**20  # bytes to collect before a write in asyncio
+MAX_DELAY = 0.25  # seconds after which a smaller batch is written
 Progress = Callable[[File, int, int | None], object] | None
 
 
@@ -50,10 +47,7 @@ Outcome = SavedFile | ConnectorError
 
 
 class DownloadPlan:
-    """The files to download, and the options. `settings` returns the `DownloadSettings` of a file.
-
-    Raises `InputError` with every problem before any request. Creates the folder if it is missing.
-    """
+    """The files to download, and the options. Creates the folder. Raises `InputError` with every problem at once."""
 
     def __init__(
         self,
@@ -136,7 +130,7 @@ class DownloadPlan:
 
 
 def download(plan: DownloadPlan, handlers: Handlers, pool: Pool) -> list[SavedFile]:
-    """Download all files of a plan. A failed file does not stop other files; it is part of the error at the end."""
+    """Download all files of a plan. A failure does not stop the other files, but is part of the error at the end."""
     stop = threading.Event()
     if len(plan.files) <= 1 or plan.parallel == 1:
         return _gathered(plan, {file: _outcome_of(plan, file, handlers, pool, stop) for file in plan.files})
@@ -148,7 +142,7 @@ def download(plan: DownloadPlan, handlers: Handlers, pool: Pool) -> list[SavedFi
                 file = waiting.popleft()
                 try:
                     done.put((file, _outcome_of(plan, file, handlers, pool, stop)))
-                except BaseException as error:  # not a failed download, so stop all downloads
+                except BaseException as error:  # not merely a failed download, so stop them all
                     stop.set()
                     done.put((file, error))
 
@@ -260,7 +254,7 @@ def save(job: Job, handlers: Handlers, pool: Pool, stop: threading.Event) -> int
         return Filled(part.size, body.end)
 
     def report(step: Report) -> Any:
-        body.close()  # so that no response stays open during a pause or while a token is renewed
+        body.close()  # no response stays open during a pause or while a token is renewed
         return handlers[Report](step)
 
     def wait(step: Wait) -> None:
@@ -279,7 +273,7 @@ UNKNOWN_LENGTH = Sentence("The connection closed, and neither {vendor} nor the r
 
 
 def end_of(answer: Any) -> TransportError | None:
-    """Return a possible failure: without a length, a broken connection looks like the end of the body."""
+    """Return the error to assume at the end of a body without a length, where a broken connection looks the same."""
     says = "content-length" in answer.headers or "transfer-encoding" in answer.headers
     return None if says or answer.http_version == "HTTP/2" else TransportError(UNKNOWN_LENGTH)
 

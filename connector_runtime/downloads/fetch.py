@@ -1,4 +1,4 @@
-"""The download of one file as steps, which request ranges with a token until the file is complete. Pure."""
+"""Downloads one file as steps, which request ranges with a token until the file is complete. Pure."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class DownloadSettings:
 
 
 def fetch(file: File, settings: DownloadSettings, have: int = 0, version: FileVersion | None = None) -> Steps:
-    """Fetch the rest of a file, whose first `have` bytes are saved in `version`. The one output is its size in bytes.
+    """Fetch the rest of a file whose first `have` bytes are saved in `version`, and output its size in bytes.
 
     Errors name the cause and the host; the caller adds the name of the file.
     """
@@ -66,15 +66,13 @@ def fetch(file: File, settings: DownloadSettings, have: int = 0, version: FileVe
     elif 0 < have == version.total:
         yield have  # complete, but the program stopped before it renamed the part
         return
-    elif not version.is_version:  # a change of the vendor's file would go unnoticed
+    elif not version.is_version:  # a change to the vendor's file would go unnoticed
         have, version = 0, None
     start = address(file.url, settings.action.profile, settings.base_url)
     yield from _Fetch(file, settings, have, version, (yield Token())).run(start)
 
 
 class _Fetch:
-    """The state of a download whose first `have` bytes are saved in `version`."""
-
     def __init__(
         self, file: File, settings: DownloadSettings, have: int, version: FileVersion | None, credentials: Credentials
     ) -> None:
@@ -127,7 +125,7 @@ class _Fetch:
             waited = pause
 
     def renewed(self, failure: RequestError) -> Generator[Any, Any, bool]:
-        """Switch from the answer's token to the connection's, then renew it once. False if no token is left."""
+        """Switch from the file's own token to the connection's, then renew that once; return False if none is left."""
         if self.own_token is not None:
             self.own_token = None
             return True
@@ -138,7 +136,7 @@ class _Fetch:
         return bool(self.credentials.granted != old.granted)
 
     def attempt(self, start: Address) -> Generator[Any, Any, int | None]:
-        """Make one attempt from the first address. Return the size of the complete file, or None to start again."""
+        """Make one attempt, beginning at `start`. Return the size of the complete file, or None to start over."""
         file, before, self.refuses_token = self.file, self.version, False
         announced = file.size if before is None or before.total is None else before.total
         range_headers = {}
@@ -193,7 +191,7 @@ class _Fetch:
         return filled.size
 
     def restart(self) -> None:
-        """Start the file again, because the saved bytes do not belong to the file that the vendor sends now."""
+        """Discard the saved bytes, which do not belong to the file that the vendor sends now."""
         self.have, self.version = 0, None
         self.restarts += 1
         if self.restarts > MAX_RESTARTS:
@@ -208,7 +206,7 @@ class _Fetch:
         return ApiError(what, hint=hint)
 
     def response(self, start: Address, range_headers: Mapping[str, str]) -> Generator[Any, Any, AddressedResponse]:
-        """Send the request, follow redirects, and return the last response before its body is read."""
+        """Send the request, follow redirects, and return the last response with its body unread."""
         credentials, name = self.credentials, self.settings.token_name
         if self.own_token is not None and name in credentials.granted:
             granted = {**credentials.granted, name: self.own_token}
@@ -226,7 +224,7 @@ class _Fetch:
         raise ApiError(Sentence("{vendor} redirects more than {most} times, at last to {host}.", **slots))
 
     def check(self, target: Address, credentials: Credentials, response: Response) -> Generator[Any, Any, None]:
-        """Raise `ApiError` for a body that is not the file: a web page, a refusal in JSON, compressed bytes."""
+        """Raise `ApiError` for a body that is not the file, such as a web page, a JSON refusal or compressed bytes."""
         status, kind = response.status, response.headers.get("content-type", "").partition(";")[0].strip().lower()
         name = self.file.name.lower()
         if response.headers.get("content-encoding", "identity").strip().lower() not in ("identity", ""):
@@ -279,7 +277,7 @@ def request(target: Address, credentials: Credentials, range_headers: Mapping[st
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileVersion:
-    """The version of a file in the vendor's headers. `of` identifies the file, and `total` is its size in bytes."""
+    """A file's version according to the vendor's headers. `of` identifies the file; `total` is its size in bytes."""
 
     of: str
     etag: str | None = None
@@ -288,7 +286,7 @@ class FileVersion:
 
     @property
     def is_version(self) -> bool:
-        """True if it distinguishes versions of equal size."""
+        """Whether it can distinguish versions of equal size."""
         return self.etag is not None or self.modified is not None
 
     @property
@@ -297,7 +295,7 @@ class FileVersion:
         return self.etag if self.etag and STRONG.fullmatch(self.etag) else self.modified
 
     def fits(self, other: FileVersion) -> bool:
-        """True if both belong to the same file and do not contradict each other."""
+        """Return whether both belong to the same file and do not contradict each other."""
         pairs = ((self.etag, other.etag), (self.modified, other.modified), (self.total, other.total))
         return self.of == other.of and all(one == two for one, two in pairs if one is not None and two is not None)
 
@@ -334,10 +332,7 @@ def length(headers: Mapping[str, str]) -> int | None:
 
 
 def rest(headers: Mapping[str, str], at: int, announced: int | None) -> int | None:
-    """Return the file's size if a partial response certainly contains all bytes from offset `at`, else None.
-
-    `announced` is the size to assume if the response does not contain it.
-    """
+    """Return the file's size (by default `announced`) if a partial response has exactly the bytes from `at` on."""
     match: Any = RANGE.fullmatch(headers.get("content-range", "").strip())
     if match is None:
         return None
@@ -366,14 +361,14 @@ class Address:
 
 
 def address(url: str, profile: Profile, base_url: str | None, before: Address | None = None) -> Address:
-    """Return the address from an answer, or from a redirect at the address `before`.
+    """Return the address of a file's URL, or of a redirect from the address `before`.
 
     After a redirect to a foreign host, the token is no longer sent, even if the next redirect leads back. Raises
     `ApiError` unless the URL uses https (or http on this machine) and has no user or password.
     """
     try:
         text = urljoin(before.url, url.strip()) if before else url.strip()
-        text = quote(text.partition("#")[0], safe=UNQUOTED)  # blanks and letters beyond ASCII, as browsers do
+        text = quote(text.partition("#")[0], safe=UNQUOTED)  # like browsers: blanks and letters beyond ASCII
         parts = urlsplit(text if URL.fullmatch(text) else "")
         origin = hosts.origin(parts)
     except ValueError:

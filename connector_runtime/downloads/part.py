@@ -1,4 +1,4 @@
-"""The part of an incomplete file on disk, and the note of its version. Other files are never changed."""
+"""The part of an incomplete file on disk, and a note of the file's version. Other files are never changed."""
 
 from __future__ import annotations
 
@@ -33,10 +33,9 @@ def size_of(path: Path) -> int | None:
 
 
 def opened(path: Path) -> int:
-    """Open or create a file for exclusive use by this download.
+    """Open or create a file for this download alone.
 
-    Raises `OSError` for a link, a pipe, a device or a file with two names, and `BlockingIOError` if another download
-    has the file open.
+    Raises `OSError` for a link, pipe, device or file with two names, and `BlockingIOError` if another download has it.
     """
     file = os.open(path, FLAGS, 0o666)
     try:
@@ -54,7 +53,7 @@ def opened(path: Path) -> int:
 
 
 class PartFile:
-    """A part that only one download has open. It stays on disk after closing, unless it is empty."""
+    """A part, open in only one download at a time. It stays on disk after closing unless it is empty."""
 
     def __init__(self, target: Path) -> None:
         self.target = target

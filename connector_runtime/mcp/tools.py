@@ -1,8 +1,8 @@
 """Actions as tools for a language model: their selection, schemas, calls and output, and the server that offers them.
 
-The output of a tool is an object with `data` and, where they apply, `cursor`, `warnings`, `unexpected` and `error`.
-The embedding program lends a client for each call, and so decides which connection the call uses. Over stdio, standard
-output carries only the protocol.
+A tool outputs an object with `data` and, where they apply, `cursor`, `warnings`, `unexpected` and `error`. The
+embedding program lends a client for each call and so chooses the connection. Over stdio, stdout is for the protocol
+alone.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ Lend = Callable[[Any], AbstractAsyncContextManager[AsyncClient]]
 Context = ServerRequestContext[Any, Any]
 LIMIT = 50  # items of a list, unless the model asks for another number
 MAX_LIMIT = 1000
-MAX_DEPTH = 64  # nested objects and lists that every client can read
+MAX_DEPTH = 64  # levels of nesting that every client can read
 MAX_INTEGER = 2**53  # JavaScript rounds larger integers, so they are sent as strings
 MAX_LABELS = 30  # an input with more choices does not list them in its description
 SHAPES = {"date": "Such as 2026-11-01", "datetime": "Such as 2026-11-01T09:00:00Z"}
@@ -51,11 +51,11 @@ OPTIONS = {  # arguments that are not inputs of the action
     "cursor": "Continues after the result that had this cursor; repeat the other arguments unchanged.",
     "clear": "Fields to clear; blank text and null leave a field unchanged.",
 }
-DROPPED_WORDS = ("format", "pattern", SECRET_WORD)  # schema words that could make a client reject an answer
+DROPPED_WORDS = ("format", "pattern", SECRET_WORD)  # schema keywords that could make a client reject a result
 
 
 class ToolFilter(NamedTuple):
-    """Selects the actions for tools. `only` has key patterns (empty: all); with `secrets`, answers show secrets."""
+    """Selects the actions to offer. `only` has patterns of keys (empty: all); with `secrets`, results show secrets."""
 
     only: tuple[str, ...] = ()
     read_only: bool = False
@@ -64,7 +64,7 @@ class ToolFilter(NamedTuple):
 
 
 class Tool(NamedTuple):
-    """One tool; `options` are the arguments that are not inputs, `data` is the schema of its `data`."""
+    """One tool. `options` are its arguments that are not inputs; `data` is the schema of its output's `data`."""
 
     action: Action
     options: tuple[str, ...]
@@ -73,10 +73,7 @@ class Tool(NamedTuple):
 
 
 def tools(connector: Connector, offer: ToolFilter) -> dict[str, Tool]:
-    """Return the tools by name, in the order of the actions.
-
-    Raises `InputError` for a pattern that matches no action, and if the filter leaves none.
-    """
+    """Return tools by name, in action order. Raises `InputError` if a pattern matches nothing or no tool is left."""
     patterns = offer.only or ("*",)
     unmatched = [pattern for pattern in patterns if not any(fnmatchcase(key, pattern) for key in connector.actions)]
     if unmatched:
@@ -106,7 +103,7 @@ def tools(connector: Connector, offer: ToolFilter) -> dict[str, Tool]:
 
 
 def withheld(action: Action, offer: ToolFilter) -> str | None:
-    """Return the reason why an action is not a tool here, or None if it is one."""
+    """Return the reason why an action is not offered as a tool, or None if it is."""
     effects = safety(action.effect)
     if offer.read_only and not effects["read_only"]:
         return "is not offered here: only read actions are"
@@ -208,7 +205,7 @@ def _is_blank(value: Any) -> bool:
 
 
 def _output_schema(action: Action, data: dict[str, Json]) -> dict[str, Json]:
-    """An object, whatever the action returns. It requires no property, because errors must match it too."""
+    """Return the schema of a tool's output: an object without required properties, because errors must match it."""
     properties: dict[str, Json] = {"data": data}
     if action.paging is not None:
         properties["cursor"] = {"type": "string", "description": "The list has more items: call again with this."}
@@ -219,7 +216,7 @@ def _output_schema(action: Action, data: dict[str, Json]) -> dict[str, Json]:
 
 
 def data_schema(action: Action, secrets: bool) -> dict[str, Json]:
-    """Return the schema of a tool's `data`. Without `secrets`, each secret is a string in it."""
+    """Return the schema of a tool's `data`. Without `secrets`, each secret is a string or null."""
     schema = (action.output or {}).get("schema")
     lenient: dict[str, Json] = _lenient(schema, secrets) if isinstance(schema, Mapping) else {}
     return lenient or ANY
@@ -246,7 +243,7 @@ def _lenient(schema: Json, secrets: bool) -> Json:
 
 
 def _of_types(types: list[str]) -> dict[str, Json]:
-    """One of several types, written for clients that do not understand a list of types."""
+    """Return the schema of one of several types, for clients that do not support a list of types."""
     return {"anyOf": [{"type": name} for name in types]}
 
 
@@ -254,7 +251,7 @@ ANY = _of_types(["object", "array", "string", "number", "boolean", "null"])
 
 
 def answer(tool: Tool, result: Result, offer: ToolFilter) -> dict[str, Json]:
-    """Return a result as the tool's output schema describes it."""
+    """Return a result in the form of the tool's output schema."""
     data = plain(result.data if offer.secrets else tool.action.hide(result.data))
     warnings = [plain(str(warning)) for warning in result.warnings]
     faults = schema_faults(tool.data, data)
@@ -277,7 +274,7 @@ def failure(tool: Tool | None, error: ConnectorError, offer: ToolFilter) -> dict
 
 
 def plain(value: Json, depth: int = 0) -> Json:
-    """Return data that every client reads unchanged: large integers and deep nesting as strings, no lone surrogates."""
+    """Return data that every client reads unchanged: strings for large integers and deep nesting, no surrogates."""
     if isinstance(value, dict | list) and depth >= MAX_DEPTH:
         return json_text.write(value).decode()
     if isinstance(value, dict):
@@ -349,7 +346,7 @@ async def speak(stdio: Server[Any]) -> None:
 
 
 def instructions(connector: Connector, offer: ToolFilter) -> str:
-    """Return the facts about all tools that a model needs."""
+    """Return what a model needs to know about all tools."""
     return (
         f"Each tool is one action of {connector.profile.label}; its result is `data`. "
         f"A list returns {LIMIT} items unless `limit` says otherwise; a result with `cursor` has more. "
@@ -368,6 +365,6 @@ async def _with_progress(pages: AsyncIterator[Page], limit: int | None, context:
 
 
 def _tool_result(content: dict[str, Json], *, failed: bool = False) -> mcp_types.CallToolResult:
-    """The content twice: as data, and as text for clients that show only text."""
+    """Return the content as data, and again as text for clients that show only text."""
     text = mcp_types.TextContent(text=json_text.write(content).decode())
     return mcp_types.CallToolResult(content=[text], structured_content=content, is_error=failed)

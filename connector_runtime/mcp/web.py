@@ -1,6 +1,7 @@
 """The tools over streamable HTTP, with the service's protection: its gate, API keys, tenants' connections and limits.
 
-A session belongs to the API key that opened it; no tenant can open all sessions. Pages of other origins are refused.
+A session belongs to the API key that opened it, and no tenant can open all sessions. Requests from pages of other
+origins are refused.
 """
 
 from __future__ import annotations
@@ -34,11 +35,7 @@ TENANT_SESSIONS = 250  # for one tenant
 
 
 def app(shared: Service, offer: ToolFilter, connection: str | None) -> Starlette:
-    """Return the tools at `/mcp` as an ASGI app.
-
-    `connection` is the name of the connection that calls use; None for the tenant's only one. The service's `timeout`
-    bounds each call.
-    """
+    """Return an ASGI app with the tools at `/mcp`. Calls use the tenant's `connection` (None: its only one)."""
 
     @asynccontextmanager
     async def lend(request: Request) -> AsyncIterator[AsyncClient]:
@@ -75,7 +72,7 @@ class Sessions(StreamableHTTPSessionManager):
 
 
 class ToolsEndpoint(StreamableHTTPASGIApp):
-    """Lets in requests of identified callers, and records each request's tenant as its owner."""
+    """Admits requests of identified callers, and records each request's tenant as its owner."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         check_origin(scope)

@@ -1,1 +1,1 @@
-"""Pacing: calls go out in order, within the limits of the vendor and the share that the platform uses."""
+"""Pacing: sends calls in order, within the vendor's limits and the platform's share of them."""

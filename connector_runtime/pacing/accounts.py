@@ -1,6 +1,6 @@
 """The accounts that this process calls, each with a pacer once there is a limit to observe.
 
-Without a declared limit, calls are not paced until an answer says that the vendor's limit is near or was reached.
+Without a declared limit, calls are not paced until a response shows that the vendor's limit is near or was reached.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ MAX_ACCOUNTS = 1000  # whose limits are remembered
 class AccountPacing:
     """The pacing of one account in this process. Before each attempt, ask `pacer` unless it is None.
 
-    `pacer` exists from the start if one is passed, or if limits are declared: a plan, or rates that hold without a
-    plan. Otherwise the session calls `wake()`, which creates the pacer, after the first answer that is a refusal
-    (rate_limit or quota) or reports that little remains (`limits.reported.is_scarce`).
+    `pacer` exists from the start if one is passed, or if a plan or rates that hold without a plan are declared.
+    Otherwise the session creates it with `wake()` after the first response that is a refusal (rate_limit or quota) or
+    reports that little remains (`limits.reported.is_scarce`).
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class AccountPacing:
             self.wake()
 
     def wake(self) -> Pacing:
-        """Return the pacer; create it if necessary."""
+        """Return the pacer, creating it if necessary."""
         with self._lock:
             if self.pacer is None:
                 from .pacer import Pacer  # imported late: most clients never need it
@@ -50,7 +50,7 @@ _accounts: OrderedDict[object, AccountPacing] = OrderedDict()
 
 
 def account_pacing(limits: Limits, account: str, **terms: Unpack[Declaration]) -> AccountPacing:
-    """Return this process's pacing for a connector, account and terms; it remembers the `MAX_ACCOUNTS` used last."""
+    """Return this process's pacing for a connector, account and terms, of which the last `MAX_ACCOUNTS` are cached."""
     key = (limits.key, account, *sorted(terms.items()))
     with _lock:
         pacing = _accounts.pop(key, None) or AccountPacing(limits, account, **terms)

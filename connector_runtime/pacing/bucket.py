@@ -10,30 +10,30 @@ from typing import Any
 from ..language import json_text
 from ..model import DAY
 
-RESERVE = 0.25  # of the vendor's limit, which we leave to other apps
-BURST = 0.25  # of our own limit, which we may send without a pause
-MIN_REFILL = 0.2  # of the vendor's refill, which we assume is ours even if others seem to use it all
-RISE_WINDOWS = 2.0  # over which we adapt when other apps send more
-FALL_WINDOWS = 1.5  # over which we adapt when other apps send less
-REDUCTION = 0.7  # of the refused rate, at which we resume
-MIN_REDUCED = 0.1  # of our own rate, the lowest reduced rate after a first refusal
-GROWTH = 0.05  # of the reduced rate, by which it grows per second
+RESERVE = 0.25  # share of the vendor's limit that we leave to other apps
+BURST = 0.25  # share of our own limit that we may send without a pause
+MIN_REFILL = 0.2  # share of the vendor's refill that we assume is ours even if others seem to use it all
+RISE_WINDOWS = 2.0  # windows over which we adapt when other apps send more
+FALL_WINDOWS = 1.5  # windows over which we adapt when other apps send less
+REDUCTION = 0.7  # share of the refused rate at which we resume
+MIN_REDUCED = 0.1  # share of our own rate that is the lowest reduced rate after a first refusal
+GROWTH = 0.05  # share of the reduced rate by which it grows per second
 DOUBLING_TIME = 1.5  # seconds; used if no limit is known, because a refusal then reveals little about the limit
 MAX_DOUBLINGS = 64  # after which the rate no longer limits anything
-RECOVERY = 4  # times the reduced rate, at which we forget the refusal
-PAUSE = 1.0  # seconds, after a refusal without a time
+RECOVERY = 4  # multiple of the reduced rate at which the refusal is forgotten
+PAUSE = 1.0  # seconds after a refusal that names no time
 TERMS = ("count", "seconds", "share")  # declared, and therefore not stored
 MAY_LACK = ("own", "limit", "refused")  # may be null in a store
 MAX_AHEAD = {"until": 3600.0, "since": 3600.0, "out": 2 * DAY}  # seconds by which stored times may lie ahead
 
 
 def today(now: float) -> int:
-    """The UTC day of a time, in days since the epoch."""
+    """Return the UTC day of a time, in days since the epoch."""
     return int(now // DAY)
 
 
 def midnight(now: float) -> float:
-    """The time at which the next UTC day begins."""
+    """Return the time at which the next UTC day begins."""
     return (today(now) + 1) * DAY
 
 
@@ -41,13 +41,13 @@ def midnight(now: float) -> float:
 class Bucket:
     """The state of one limit at the time `at`. `numbered` counts all permits ever issued.
 
-    Two bounds apply. *Ours* is a token bucket at the declared rate times our share, with a small burst. *Theirs* is
-    the remainder that the vendor last reported, plus its refill since, less our requests since; we spend it down to a
-    reserve, which is for the account's other apps and for requests not yet reported. If neither is known, everything
-    may be sent until the vendor refuses; then a reduced rate is the bound, and grows again.
+    Two bounds apply. *Ours* is a token bucket at the declared rate times our share, with a small burst. *Theirs* is the
+    remainder that the vendor last reported, plus its refill and less our requests since then; we leave a reserve of it
+    for the account's other apps and for requests not yet reported. If neither is known, everything may be sent until
+    the vendor refuses; then a reduced rate applies, which grows again.
     """
 
-    count: float | None  # per `seconds`, as declared for the plan; `share` is our part. These three never change
+    count: float | None  # per `seconds`, as declared for the plan; `share` is our part; all three are constant
     seconds: float
     share: float
     at: float
@@ -55,8 +55,8 @@ class Bucket:
     level: float = 0.0  # the vendor's remainder, less the permits issued since
     others: float = 0.0  # requests per second that other callers seem to send
     own: float = inf  # permits in our own bucket
-    until: float = 0.0  # before which nothing may be sent
-    refused: float | None = None  # permits per second, the reduced rate after a refusal, growing from `since`
+    until: float = 0.0  # time before which nothing may be sent
+    refused: float | None = None  # reduced rate after a refusal, in permits per second, growing from `since`
     since: float = 0.0
     recent: float = 0.0  # permits in about the last second, decaying
     numbered: int = 0
@@ -68,7 +68,6 @@ class Bucket:
         self.own = min(self.own, self._burst(self.pace))
 
     def advance(self, now: float) -> None:
-        """Advance the state to a later time."""
         elapsed = now - self.at
         if elapsed <= 0:
             return
@@ -105,7 +104,6 @@ class Bucket:
 
     @property
     def known(self) -> bool:
-        """True if any bound is known."""
         return self.limit is not None or self.pace < inf
 
     @property
@@ -141,7 +139,7 @@ class Bucket:
             self.day = day
 
     def used_on(self, day: int) -> int:
-        """Return the permits issued on a day; another clock, slightly ahead, may have begun the next day."""
+        """Return the permits issued on a day, even if a clock slightly ahead has already begun the next day."""
         return self.used if self.day - 1 <= day <= self.day else 0
 
     def observe(self, limit: float, remaining: float, number: int, age: float) -> None:
@@ -158,10 +156,10 @@ class Bucket:
         self.own = min(self.own, self._burst(self.pace))
 
     def refuse(self, ahead: float, *, until: float | None, explained: bool, counted: bool) -> None:
-        """Learn of a refusal, perhaps until a time, by a clock that is `ahead` seconds behind ours.
+        """Learn of a refusal, perhaps `until` a time by a clock that is `ahead` seconds behind the bucket's.
 
-        `explained`: the vendor reported what remains. `counted`: this request had a permit, so we know the rate that
-        was too high.
+        `explained`: the vendor also reported what remains. `counted`: the request had a permit, so the rate that was
+        too high is known.
         """
         if until is None and explained:
             return
@@ -182,7 +180,6 @@ class Bucket:
         self.out = max(self.out, until)
 
     def dump(self) -> bytes:
-        """Return the state as JSON for a store."""
         state = {name: getattr(self, name) for name in self.__slots__ if name not in TERMS}
         return json.dumps({**state, "own": None if self.own == inf else self.own}).encode()
 

@@ -1,4 +1,4 @@
-"""The state of limits and quotas, in this process or in a store that several share. Callers pass the time."""
+"""The state of limits and quotas, in this process or in a store that several processes share. Callers pass the time."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from .bucket import PAUSE, Bucket, midnight, today
 
 log = logging.getLogger("connector_runtime.pacing")
 
-MAX_COUNTED = 64  # permits at the front of a queue, which are counted exactly
+MAX_COUNTED = 64  # permits at the front of a queue that are counted exactly
 LATE = 2.0  # seconds by which a permit may be overdue before it is removed
-BATCH = 0.05  # seconds for which a process takes permits together
-PERMIT_LIFETIME = 0.5  # seconds, after which a process returns unused permits
+BATCH = 0.05  # seconds' worth of permits that a process takes together
+PERMIT_LIFETIME = 0.5  # seconds after which a process returns unused permits
 READ_INTERVAL = 0.25  # seconds between two reads of an unknown limit
 ALONE = 5.0  # seconds without the store after it failed
 TRIES = 8
-MAX_UPDATES = 20  # that wait to be written to the store
-NO_COUNT = b"[0, 0.0]"  # a count, and the time until which the vendor reports that the quota is used up
-SWEEP = 100  # counts to check for old days at a time
+MAX_UPDATES = 20  # updates that may wait to be written to the store
+NO_COUNT = b"[0, 0.0]"  # a count, and the time until which the quota is used up according to the vendor
+SWEEP = 100  # counts checked at a time for past days
 
 Budget = tuple[Rate, tuple[str, ...]]  # a rate per day, and the labels that share it
-Update = Callable[[Bucket, float], None]  # applies a report; the bucket's clock is so many seconds ahead of ours
+Update = Callable[[Bucket, float], None]  # applies a report; the float is how far the bucket's clock is ahead of ours
 
 
 class PermitQueue(dict[Permit, tuple[int, float]]):
@@ -41,7 +41,7 @@ class PermitQueue(dict[Permit, tuple[int, float]]):
     latest = 0.0  # time of the last call
 
     def ahead_of(self, permit: Permit, now: float) -> int:
-        """Return the number of permits ahead, or an upper bound if there are many. A new permit joins the end."""
+        """Return the number of permits ahead, or an upper bound if there are many. A new permit joins at the end."""
         if now < self.latest:  # the clock was set back
             self.update({other: (ticket, due - self.latest + now) for other, (ticket, due) in self.items()})
         self.latest = now
@@ -63,8 +63,8 @@ class PermitQueue(dict[Permit, tuple[int, float]]):
 class LabelLimit:
     """One label of one account: its limit, the permits that wait for it, and its daily budgets.
 
-    From a store, a process takes a few permits at a time, and writes its reports when it takes more. The clocks of
-    machines differ; all follow the clock furthest ahead. While the store fails, each process relies on its own state.
+    A process takes a few permits at a time from a store, and writes its reports when it takes more. Machines' clocks
+    differ, so all follow the one furthest ahead. While the store fails, each process relies on its own state.
     """
 
     name: str
@@ -83,7 +83,7 @@ class LabelLimit:
     _next: float = 0.0  # when to take permits again
 
     def ready(self, now: float, count: int) -> bool:
-        """True if `count` permits can be issued now."""
+        """Return whether `count` permits can be issued now."""
         bucket = self.bucket
         if self._store is None:
             if now < bucket.at - PAUSE:  # the clock was set back: keep future times as far ahead as they were
@@ -201,8 +201,8 @@ class LabelLimit:
 class Quotas:
     """One connector's counts of daily quotas, such as those per user, registrant or meeting.
 
-    Each count is stored under a digest, so that the store contains no names or addresses, and is removed after its day.
-    After the store fails, nothing is counted for `ALONE` seconds.
+    Counts are stored under digests, so that the store contains no names or addresses, and removed after their day. When
+    the store has failed, nothing is counted for `ALONE` seconds.
     """
 
     def __init__(self, store: Store, prefix: str) -> None:
@@ -211,7 +211,7 @@ class Quotas:
         self._failed = -ALONE  # when the store last failed
 
     def count(self, keys: Iterable[tuple[str, int]], now: float) -> float | None:
-        """Count a request under each key, with its daily quota. If one is full, count none, and return when it ends."""
+        """Count a request under each key with a daily quota. If one is full, count none and return the time it ends."""
         until: float | None = None
         counted: list[str] = []
         for key, allowed in keys:
@@ -252,7 +252,7 @@ class Quotas:
             return
         try:
             yesterday, day = (f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d}" for at in (now - DAY, now))
-            if self._swept != yesterday:  # may still be today by another clock, so only older counts are removed
+            if self._swept != yesterday:  # yesterday may still be today by another clock, so its counts are kept
                 page = self._store.scan(self._prefix, limit=SWEEP)
                 old = [(key, entry) for key, entry in page if key < f"{self._prefix}{yesterday}"]
                 for key, entry in old:

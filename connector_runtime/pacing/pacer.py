@@ -1,6 +1,6 @@
-"""The pacer: tells each attempt of an account when it may be sent, in order of arrival. Uses a clock and a store.
+"""The pacer: decides when each attempt of an account may be sent, in order of arrival. Uses a clock and a store.
 
-Permits with the same label wait in one queue. A permit behind the first asks again early, since the state may change.
+Permits with the same label wait in one queue. Those behind the first ask again early, because the state may change.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ from .limits import LATE, Budget, LabelLimit, Quotas, log
 from .permit import Head, digest
 
 SHARE = 0.5  # the rest is for other apps, because the limit belongs to the whole account
-RESPONSE_TIMEOUT = 60.0  # seconds, after which no answer is expected
-LEARNING = 64  # answers after which a label without a known limit is unrestricted
-START = 8  # requests that may be under way before the first answer
+RESPONSE_TIMEOUT = 60.0  # seconds after which no response is expected
+LEARNING = 64  # responses after which a label without a known limit is unrestricted
+START = 8  # requests that may be in flight before the first response
 RESPONSE_EXPECTED_WITHIN = 1.0  # seconds; used while no limit is known
-RECHECK_FRACTION = 0.5  # of its wait, after which a permit behind the first asks again
+RECHECK_FRACTION = 0.5  # fraction of its wait after which a permit behind the first asks again
 MIN_WAIT = 0.001  # seconds
 MAX_REFUSAL = 60.0  # seconds; if the vendor refuses for longer, calls fail instead of waiting
-MAX_RATE_LIMIT_WAIT = 600.0  # seconds; a longer wait from the vendor is reduced to this
-MOST_LABELS = 1000  # after which the vendor's new labels are ignored
+MAX_RATE_LIMIT_WAIT = 600.0  # seconds; if the vendor asks for more, the pacer waits only this long
+MOST_LABELS = 1000  # after which new labels from the vendor are ignored
 
 WAIT = Sentence("Nothing was sent. Try again after that time.")
 WAIT_UNTIL = Sentence("Wait until {time}.")
 
 
 class PermitUse(NamedTuple):
-    """A permit that was used: the limit that counted it, its number, and the time."""
+    """The use of a permit: the limit that counted it, its number, and the time."""
 
     limit: LabelLimit
     number: int
@@ -60,9 +60,9 @@ class Pacer:
     """Keeps the calls of an account within its limits. It never sleeps, so threads and asyncio can share one.
 
     `limits` are a connector's (`connector.profile.limits`). `account` is any string that identifies the account
-    everywhere. `plan` is one of the vendor's plans; without a plan, only the vendor's answers and the rates that hold
-    for every plan apply. `share` is our part of the declared limits, more than 0 and at most 1. `store` shares the
-    state with all processes and machines that use the same store. Raises `InputError`.
+    everywhere. `plan` is one of the vendor's plans; without one, only the vendor's reports and the rates that hold for
+    every plan apply. `share` is our part of the declared limits, more than 0 and at most 1. `store` shares the state
+    with all processes and machines that use the same store. Raises `InputError`.
     """
 
     def __init__(self, limits: Limits, *, account: str = "", **declared: Unpack[Declaration]) -> None:
@@ -74,7 +74,7 @@ class Pacer:
         self._store, self._clock = store, declared.get("clock", time.time)
         self._lock = threading.Lock()
         self._label_limits: dict[tuple[str, str], LabelLimit] = {}
-        self._learned: dict[str, str] = {}  # action -> its label in the vendor's answers
+        self._learned: dict[str, str] = {}  # action -> its label in the vendor's responses
         self._sent: dict[Permit, PermitUse] = {}
         self._quotas = Quotas(store or MemoryStore(), f"pacing/{limits.key}")
         forking.add(self)
@@ -96,7 +96,7 @@ class Pacer:
                     self._check_budgets(permit, limit, now)
                 ahead = limit.queue.ahead_of(permit, now)
                 ready = limit.ready(now, ahead + 1)
-                if ready and limit.answers < LEARNING and not limit.bucket.known:  # each answer allows more at a time
+                if ready and limit.answers < LEARNING and not limit.bucket.known:  # each response allows two more
                     uses = [use for use in self._sent.values() if use.limit is limit]
                     under_way = sum(abs(now - use.at) < RESPONSE_EXPECTED_WITHIN for use in uses)
                     ready = under_way < START + 2 * limit.answers
@@ -106,7 +106,7 @@ class Pacer:
                     pause = limit.wait(now, ahead + 1)
                     if ahead and pause > 0:
                         pause = max(pause * RECHECK_FRACTION, limit.wait(now, 1))
-                    pause = max(MIN_WAIT, pause) if pause > 0 else 0.01 * (1 + ahead)  # an answer may free it
+                    pause = max(MIN_WAIT, pause) if pause > 0 else 0.01 * (1 + ahead)  # a response may free it
                     limit.queue[permit] = (limit.queue[permit][0], now + pause + LATE)
                     return pause
                 if permit.quotas:
@@ -121,7 +121,7 @@ class Pacer:
     def report(
         self, permit: Permit, status: int | None, head: Head, retry_at: datetime | None = None, kind: str | None = None
     ) -> None:
-        """Learn from the answer to an attempt; see `Pacing.report`."""
+        """Learn from the response to an attempt; see `Pacing.report`."""
         with self._lock:
             now = self._clock()
             while self._sent:
@@ -143,7 +143,7 @@ class Pacer:
             is_daily = bool(reported.daily) and conditions.holds(reported.daily or (), partial(_at, head))
             window = None if is_daily else figures
             if window is not None:
-                midway = (now + sent.at) / 2  # the vendor counted somewhere between request and answer
+                midway = (now + sent.at) / 2  # the vendor counted somewhere between request and response
                 limit.learn(now, lambda bucket, ahead: bucket.observe(*window, number, bucket.at - midway - ahead))
             longest = now + MAX_RATE_LIMIT_WAIT if kind == "rate_limit" else midnight(now) + DAY
             until = min(retry_at.timestamp(), longest) if retry_at else None
@@ -157,13 +157,13 @@ class Pacer:
                 self._quotas.use_up(self._keys(permit), now, until or midnight(now))
             elif (kind == "quota" and (is_daily or (until and not reported.daily))) or (
                 is_daily and figures and figures[1] == 0
-            ):  # if answers mark the daily budget, an unmarked refusal concerns one user or object
+            ):  # if responses mark the daily budget, an unmarked refusal concerns one user or object
                 limit.learn(now, lambda bucket, ahead: bucket.use_up(until or midnight(now)), urgent=True)
             if permit.quotas and kind != "quota" and (status is None or status >= 300):  # probably failed
                 self._quotas.give_back(self._keys(permit), now)
 
     def _limit_of(self, permit: Permit, sent: PermitUse, head: Head, now: float) -> tuple[LabelLimit, int]:
-        """Return the limit and number under which an answer counts: by the vendor's label, unless one is declared."""
+        """Return the limit and number for a response: those of the vendor's label, unless a label is declared."""
         text = _at(head, self._limits.reported.label)
         label = "-".join(text.casefold().split()) if text else None
         labels = self._limits.labels

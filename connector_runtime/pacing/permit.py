@@ -12,7 +12,7 @@ from ..language import conditions, places
 from ..model import ActionSpec
 from ..steps import Permit
 
-Head = Mapping[str, str]  # the headers of an answer, by their names in lower case
+Head = Mapping[str, str]  # the headers of a response, with lower-case names
 
 
 class Pacing(Protocol):
@@ -21,17 +21,17 @@ class Pacing(Protocol):
     def ask(self, permit: Permit) -> float:
         """Return the seconds to wait before asking again with this permit, or 0.0 if it was counted and may be sent.
 
-        Raises `QuotaReached` with `retry_at` if a daily budget or quota is used up, and `RateLimited` if the
-        vendor refuses requests for longer than a call waits.
+        Raises `QuotaReached` with `retry_at` if a daily budget or quota is used up, and `RateLimited` if the vendor
+        refuses requests for longer than a call waits.
         """
 
     def report(
         self, permit: Permit, status: int | None, head: Head, retry_at: datetime | None = None, kind: str | None = None
     ) -> None:
-        """Learn from the answer to an attempt; the status is None if no answer came.
+        """Learn from the response to an attempt; `status` is None if none arrived.
 
-        The attempt may have been sent without asking, before the account had a pacer. `kind` is `rate_limit`
-        or `quota` if the answer was such a refusal; the vendor accepts requests again at `retry_at`.
+        The attempt may have been sent without asking, before the account had a pacer. `kind` is `rate_limit` or `quota`
+        if the response was such a refusal; the vendor accepts requests again at `retry_at`.
         """
 
 
