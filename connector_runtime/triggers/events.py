@@ -42,11 +42,11 @@ class Event:
         return {**self.shape, **({"$defs": dict(sorted(used.items()))} if used else {})}
 
     def head(self) -> dict[str, Json]:
-        """The event as the catalogue lists it."""
+        """Return the event as the catalogue lists it."""
         return {word: getattr(self, word) for word in ("name", "label", "product", "scopes", "deprecated")}
 
     def entry(self) -> dict[str, Json]:
-        """The event with the schema of its payload and a sample."""
+        """Return the event as listed, with the schema of its payload and a sample."""
         return {**self.head(), "schema": self.schema, "sample": self.sample}
 
 

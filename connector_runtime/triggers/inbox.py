@@ -1,8 +1,8 @@
 """Stores events between acceptance and handling, so that none is lost and repeats are recognised.
 
-An event is stored under `waiting/`. After that, `done/` holds its id, or `aside/` the event. The new state is written
-before the old state is deleted. If a process dies in between, both exist, and the newer state counts. The process that
-delivers an event leases it and renews the lease while its handler runs. Callers pass the current time.
+An event waits under `waiting/`; afterwards, `done/` has its id or `aside/` the event. The new state is written before
+the old one is deleted, so after a crash both may exist, and the newer one is valid. The process that delivers an event
+leases it, and renews the lease while its handler runs. Callers pass the current time.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ..errors import InputError, Problem
 from ..language import json_text
 from ..stores.store import Store
 
-PAUSES = (5.0, 30.0, 120.0, 600.0, 1800.0, 3600.0, 3600.0)  # seconds before the second attempt, the third etc.
+PAUSES = (5.0, 30.0, 120.0, 600.0, 1800.0, 3600.0, 3600.0)  # seconds before each attempt after the first
 RETENTION = 3 * 86400.0
 MAX_REASON = 500  # characters
 Number = float | int
@@ -31,10 +31,7 @@ _head = attrgetter(*FIELDS)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InboxEntry:
-    """An event in the inbox, with its number of failures and the last `reason`. Times are seconds since 1970.
-
-    Its lease ends at `claimed`. `sender` is the client id of the app whose secret signed it, or None if unknown.
-    """
+    """An event in the inbox, leased until `claimed`. Times are seconds since 1970; `sender` is a client id or None."""
 
     event_id: str
     body: bytes = field(repr=False)
@@ -91,9 +88,9 @@ class Inbox:
         lease: float = 0.0,
         sender: str | None = None,
     ) -> InboxEntry | None:
-        """Record an event, lease it for `lease` seconds, and return it; None if it is a repeat.
+        """Record an event, lease it for `lease` seconds, and return it; return None if it is a repeat.
 
-        Identical events for two apps are not repeats, so the id of an entry includes a digest of the sender.
+        Identical events from two apps are not repeats, so an entry's id includes a digest of the sender.
         """
         if sender is not None:
             event_id += f".{hashlib.sha256(sender.encode('utf-8', 'surrogatepass')).hexdigest()[:16]}"
@@ -111,7 +108,7 @@ class Inbox:
         return event
 
     def take(self, now: float, lease: float, limit: int) -> list[InboxEntry]:
-        """Lease up to `limit` events that are due and not leased; return them, the oldest first."""
+        """Lease up to `limit` due events that nobody has leased; return them, oldest first."""
         events: list[InboxEntry] = []
         for event in self._all("waiting"):
             if len(events) == limit:
@@ -133,12 +130,11 @@ class Inbox:
         self._rewrite(replace(event, claimed=0.0))
 
     def done(self, event: InboxEntry, now: float) -> None:
-        """Record that the event was handled."""
         self._store.put(self._key("done", event.event_id), str(int(now)).encode(), None)
         self._delete("waiting", event)
 
     def fail(self, event: InboxEntry, now: float, reason: str) -> bool:
-        """Count a failed attempt, and make the event due after a pause or put it aside. True if it was put aside."""
+        """Count a failed attempt, and make the event due after a pause (returns False) or put it aside (True)."""
         failed = replace(event, failures=event.failures + 1, reason=reason[:MAX_REASON], claimed=0.0)
         if failed.failures <= len(self._pauses):
             self._rewrite(replace(failed, due=now + self._pauses[failed.failures - 1]))
@@ -156,7 +152,7 @@ class Inbox:
         return self._all("aside")
 
     def replay(self, event_id: str, now: float) -> bool:
-        """Make an event that was put aside due again, with no failures; False if it does not exist."""
+        """Make an event that was put aside due again, with no failures; return False if there is no such event."""
         event = self._event("aside", event_id)
         if event is None:
             return False
@@ -171,7 +167,7 @@ class Inbox:
         return sum(self._store.remove(key, done) for key, at, done in handled if at + self.remember < now)
 
     def _finished(self, event_id: str, replays: int) -> bool:
-        """True if the event was handled, or put aside since it was last replayed."""
+        """Return whether the event was handled, or put aside since it was last replayed."""
         if self._store.read(self._key("done", event_id)) is not None:
             return True
         event = self._event("aside", event_id)

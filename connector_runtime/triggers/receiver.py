@@ -1,13 +1,13 @@
-"""Receives webhooks: verifies, records and acknowledges each, and only then delivers it. With or without ASGI.
+"""Receives webhooks: verifies, records and acknowledges each one, and only then delivers it. With or without ASGI.
 
     app = webhook_app(load("folder").triggers["webhook"], secret, handler)
 
-A challenge gets its proof. An event gets 200 if it was recorded, is a repeat, does not pass the filter, or is signed
-but unreadable. It gets 401 if it is unsigned, 405 if it is not a POST, and 503 if it could not be verified or recorded
-here, which makes the vendor send it again.
+The response to a challenge is its proof. An event that was recorded, is a repeat, does not pass the filter, or is
+signed but unreadable gets the trigger's `reply` status (200). Unsigned requests get 401, methods other than POST 405,
+and events that cannot be verified or recorded here 503, so that the vendor sends them again.
 
 A handler is a function or coroutine function that takes a `Notification`; it fails if it raises or exceeds `timeout`.
-If a process dies right after a handler has ended, the handler gets the event a second time, with the same `event_id`.
+If a process dies right after its handler ends, the event is delivered again, with the same `event_id`.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 STORE = "sqlite:///webhooks.sqlite3"
 LIMIT = 8 * 1024 * 1024  # bytes of a body
-LARGE_BODY = 64 * 1024  # bytes; larger bodies are verified in a thread, because anybody can send them
+LARGE_BODY = 64 * 1024  # bytes; larger bodies are verified in a thread, because anyone can send them
 TIME_SHARE = 0.8  # of the vendor's timeout
 MAX_PAUSE = 5.0  # seconds after a slow read of the inbox
 PURGE_INTERVAL = 3600.0  # seconds between two purges of the ids of handled events
@@ -49,14 +49,14 @@ logger = logging.getLogger("connector_runtime")
 @shows("status")
 @dataclass(frozen=True, slots=True, repr=False, kw_only=True)
 class Reply:
-    """The answer to a webhook: an HTTP status, and a body that is JSON or empty."""
+    """The response to a webhook: an HTTP status, and a body that is JSON or empty."""
 
     status: int
     body: bytes = b""
 
     @property
     def headers(self) -> dict[str, str]:
-        """The headers of the answer, without Content-Length, which the server adds."""
+        """The headers of the response, without Content-Length, which the server adds."""
         return {"content-type": "application/json"} if self.body else {}
 
 
@@ -95,7 +95,7 @@ class Receiver:
             logger.warning("%s", warning)
 
     def accept(self, body: bytes, headers: Headers) -> Reply:
-        """Verify and record one request, and return the answer. `deliver`, in any process, delivers the event."""
+        """Verify and record one request, and return the response. `deliver`, in any process, delivers the event."""
         reply, event = self.verified(body, headers)
         if event is not None:
             try:
@@ -114,7 +114,7 @@ class Receiver:
         return Deliveries(self, handler, pace)
 
     def verified(self, body: bytes, headers: Headers) -> tuple[Reply, Notification | None]:
-        """Return the answer to a request, and the event to record before answering. Writes nothing."""
+        """Return the response to a request, and the event to record before responding. Writes nothing."""
         if len(body) > self.limit:
             return self.too_large(), None
         try:
@@ -138,7 +138,7 @@ class Receiver:
         return Reply(status=self.trigger.reply_status), message if is_wanted else None
 
     def too_large(self) -> Reply:
-        """Return the answer to a body above the limit. The vendor sends it again, in case the limit is raised."""
+        """Return the response to a body above the limit. The vendor sends it again, in case the limit is raised."""
         logger.error("A webhook has more than %d bytes; raise the limit to accept it", self.limit)
         return problem(503, f"The body is larger than {self.limit} bytes.")
 
@@ -148,7 +148,7 @@ def problem(status: int, message: str) -> Reply:
 
 
 def unrecorded(error: BaseException) -> Reply:
-    """Return the answer to an event that could not be recorded."""
+    """Return the response to an event that could not be recorded, and log the reason."""
     reason = error if isinstance(error, ConnectorError) else type(error).__name__
     logger.error("A webhook could not be recorded; the vendor is asked to send it again: %s", reason)
     return problem(503, "The event could not be recorded; send it again.")
@@ -233,7 +233,7 @@ class WebhookApp:
 
     @contextlib.asynccontextmanager
     async def delivering(self) -> AsyncIterator[None]:
-        """Deliver events during the block, then let handlers finish. For a server that mounts this app."""
+        """Deliver events during the block, then let handlers finish; for a server that mounts this app."""
         self._start()
         try:
             yield
@@ -248,8 +248,8 @@ class DeliverySettings:
     """The settings of deliveries; times are in seconds.
 
     Up to `workers` handlers run concurrently, each for at most `timeout`. A lease lasts `lease` and is renewed while a
-    handler runs; after a process dies, its event waits for the lease to end. `poll` is the interval between searches
-    for events that other processes left or that are due again. A stop waits up to `grace` for running handlers.
+    handler runs; if the process dies, the event waits until the lease expires. `poll` is the interval between searches
+    for events that other processes left behind or that are due again. Stopping waits up to `grace` for handlers.
     """
 
     workers: int = 8
@@ -329,7 +329,7 @@ class Deliveries:
             event = await self._queue.get()
             self._busy.add(task)
             try:
-                is_late = event.claimed - self._clock() < self._pace.lease / 2  # it has waited long in the queue
+                is_late = event.claimed - self._clock() < self._pace.lease / 2  # after a long wait in the queue
                 leased = await stored(self._inbox.renew, event, self._clock(), self._pace.lease) if is_late else event
                 if leased is not None:
                     await self._deliver(leased)
@@ -350,7 +350,7 @@ class Deliveries:
         logger.warning("Event %s failed in attempt %d; %s", event.event_id, event.failures + 1, outcome)
 
     async def _attempt(self, event: InboxEntry) -> tuple[str | None, InboxEntry]:
-        """Run the handler once, renewing the lease; return the reason if it failed, and the event with its lease."""
+        """Run the handler once, renewing the lease; return the reason of a failure, and the event with its lease."""
         started = time.monotonic()
         task = asyncio.create_task(self._handle(event))
         try:

@@ -1,6 +1,6 @@
-"""Compiled triggers, which turn raw bytes into a verified notification or the answer to a challenge. Pure.
+"""Compiled triggers, which turn raw bytes into a verified notification or the response to a challenge. Pure.
 
-The signature is verified over the raw bytes, before any JSON is parsed or any challenge answered.
+The signature is verified over the raw bytes, before any JSON is parsed or any challenge is answered.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from ..structs import shows
 from .events import Event, catalogued
 
 Headers = Mapping[str, str] | Iterable[tuple[str | bytes, str | bytes]]
-OneOrMore = str | Sequence[str]  # one secret or, during a rotation, several
+OneOrMore = str | Sequence[str]  # one secret, or several during a rotation
 Secrets = OneOrMore | Mapping[str, OneOrMore]  # for all apps, or by client id
 Source = tuple[str, tuple[str, ...]]  # ("header", ("x-event",)) or ("body", ("payload", "object", "id"))
 
@@ -46,7 +46,7 @@ class SignatureScheme:
         time = verify.get("time", {})
         self.header: str = verify["header"].lower()
         self.time_header = time["header"].lower() if "header" in time else None
-        self.past: float | None = time.get("past")  # seconds; None: the vendor signs no time
+        self.past: float | None = time.get("past")  # maximum age in seconds; None: the vendor signs no time
         self._future = time.get("future", 0)
         self._per_second = 1000 if time.get("unit") == "ms" else 1
         self._field = verify.get("fields", {}).get("signature")  # of a header with parts, `t=1,v1=…`
@@ -60,9 +60,9 @@ class SignatureScheme:
     def verify(
         self, body: bytes, headers: dict[str, str], secrets: Iterable[str], now: float, window: float | None
     ) -> str:
-        """Return the secret that signed the bytes. The names in `headers` are lower-case.
+        """Return the secret that signed the bytes, after checking the signed time; `headers` has lower-case names.
 
-        The time is checked next. Raises `SignatureError`, and `InputError` if this machine's clock is behind.
+        Raises `SignatureError`, or `InputError` if this machine's clock is behind.
         """
         header = headers.get(self.header)
         if not header:
@@ -87,7 +87,6 @@ class SignatureScheme:
         )
 
     def sign(self, body: bytes, secret: str, now: float) -> dict[str, str]:
-        """Return the headers with which the vendor would send these bytes."""
         timestamp = str(int(now * self._per_second))
         signature = self._signature(body, next(iter(usable(secret))), timestamp)
         if self._field:
@@ -126,17 +125,14 @@ class SignatureScheme:
 
 
 def usable(secrets: Secrets) -> dict[str, str | None]:
-    """Return the stripped secrets, each with the client id of its app, or None if there is no client id.
-
-    Raises `InputError` if there is no secret, if one is empty (anybody could sign), or if two apps share one.
-    """
+    """Return the stripped secrets, each with its app's client id or None. Raises `InputError` for unusable secrets."""
     apps: dict[str, str | None] = {}
     problems: list[Problem] = []
     for app, own in ((secrets or {"": ""}) if isinstance(secrets, Mapping) else {"": secrets}).items():
         where = f"secrets.{app}" if app else "secrets"
         for secret in [own] if isinstance(own, str) else list(own or ()) or [""]:
             if not isinstance(secret, str) or not (text := secret.strip()):
-                what = "is empty, so anybody could sign; copy it from the vendor's app settings"
+                what = "is empty, so anyone could sign; copy it from the vendor's app settings"
                 problems.append(Problem(where, what))
             elif apps.setdefault(text, app or None) != (app or None):
                 what = f"is also the secret of {apps[text] or 'no app'}, so the sender of an event would be unknown"
@@ -147,7 +143,7 @@ def usable(secrets: Secrets) -> dict[str, str | None]:
 
 
 def sources(raw: str | Iterable[str]) -> tuple[Source, ...]:
-    """Compile places in a webhook, such as `header.x-event` or `body.payload.id`. The first with a value counts."""
+    """Compile places in a webhook, such as `header.x-event` or `body.payload.id`; the first with a value is used."""
     texts = (raw,) if isinstance(raw, str) else raw
     parts = (text.partition(".") for text in texts)
     return tuple((kind, (rest.lower(),) if kind == "header" else tuple(rest.split("."))) for kind, _, rest in parts)
@@ -156,7 +152,7 @@ def sources(raw: str | Iterable[str]) -> tuple[Source, ...]:
 @shows()
 @dataclass(frozen=True, slots=True, repr=False, kw_only=True)
 class UrlValidation:
-    """A challenge without an event. Answer 200 with `response` as JSON to prove that the address is ours."""
+    """A challenge, which has no event. Respond with 200 and `response` as JSON to prove that the address is ours."""
 
     response: dict[str, str]
 
@@ -166,11 +162,11 @@ class UrlValidation:
 class Notification:
     """One verified event.
 
-    `event` is its name ("" if it has none), `time` the time of the event, `account` and `object` the ids of its account
-    and subject as strings, and `payload` the unchanged JSON body. `event_id` is equal for all repeats, and `repeat` is
-    the vendor's id of the delivery. `disconnects` is true if consent was withdrawn. `users` are the ids and email
-    addresses of the event's users, `app` is the client id in the event, and `sender` the client id whose secret signed
-    it, or None if secrets are not configured by client id.
+    `event` is its name ("" if it has none), `time` its time, `account` and `object` the ids of its account and subject
+    as strings, and `payload` the unchanged JSON body. `event_id` is the same for all repeats; `repeat` is the vendor's
+    id of the delivery. `disconnects` is true if consent was withdrawn. `users` are the ids and email addresses of the
+    event's users. `app` is the client id in the event, and `sender` the client id whose secret signed it, or None if
+    secrets are not configured by client id.
     """
 
     event: str
@@ -185,7 +181,7 @@ class Notification:
     sender: str | None = None
     payload: dict[str, Json]
     body: bytes
-    headers: Mapping[str, str]  # only the ones that the definition reads, names in lower case
+    headers: Mapping[str, str]  # only those that describe the event, with lower-case names
 
     @property
     def head(self) -> dict[str, str | None]:
@@ -205,7 +201,7 @@ class Notification:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FilterRow:
-    """One filter of a trigger's events, which compares a flow's value, as a string, with the value at `sources`."""
+    """A filter for events, which compares a string that a flow enters with the values at `sources`."""
 
     key: str
     label: str
@@ -216,7 +212,7 @@ class FilterRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filter:
-    """Selects the events that a flow wants; an empty filter admits all. `warnings` name probable mistakes."""
+    """Selects the events that a flow wants; an empty filter admits all. `warnings` point out probable mistakes."""
 
     patterns: tuple[re.Pattern[str], ...]
     own: tuple[tuple[str, frozenset[str]], ...]  # account and object
@@ -224,7 +220,7 @@ class Filter:
     warnings: tuple[Problem, ...] = ()
 
     def admits(self, event: Notification) -> bool:
-        """True if the flow wants the event."""
+        """Return whether the flow wants the event."""
         if self.patterns and not any(pattern.fullmatch(event.event) for pattern in self.patterns):
             return False
         if any(getattr(event, key) not in texts for key, texts in self.own):
@@ -261,10 +257,10 @@ class Trigger:
         """Verify one request and read it.
 
         `body` is the raw bytes, and `headers` a mapping or pairs with names in any case. `secrets` is one secret,
-        several secrets during a rotation, or a mapping of client ids to secrets. `now` is in seconds since 1970, and
-        `window` is the maximum age of a request in seconds (default: the definition's). Raises `SignatureError` (answer
-        401), `PayloadError` (acknowledge the event, because sending it again would not help), and `InputError` for an
-        empty secret or a clock that is behind (answer 503, because the fault is ours).
+        several during a rotation, or a mapping of client ids to secrets. `now` is in seconds since 1970, and `window`
+        is the maximum age of a request in seconds (default: the definition's). Raises `SignatureError` (respond with
+        401), `PayloadError` (acknowledge the event, because a repeat would not help), or `InputError` for an unusable
+        secret or a clock that is behind (respond with 503, because the fault is ours).
         """
         apps, relevant = usable(secrets), self._relevant(headers)
         secret = self.recipe.verify(_raw(body), relevant, apps, now, window)
@@ -321,10 +317,7 @@ class Trigger:
         return catalogued(self.load_events() if self.load_events else {})
 
     def filter(self, values: Mapping[str, Any]) -> Filter:
-        """Return the filter for the events that a flow wants. Each value is a string, or a list of alternatives.
-
-        Raises `InputError` for an unknown key or a value of another type.
-        """
+        """Return the filter for a flow's values: strings, or lists of alternatives. Raises `InputError` otherwise."""
         keys = [*OWN, *self.filters]
         problems = []
         texts: dict[str, list[str]] = {}
@@ -348,7 +341,7 @@ class Trigger:
             for key, row in self.filters.items()
             if key in texts
         )
-        warnings = tuple(  # the name has a typo or is newer than the list of events
+        warnings = tuple(  # such a name has a typo, or is newer than the list of events
             Problem("filter.event", f"{name!r} is not a documented event.{nearest(name, documented)}")
             for name, pattern in zip(names, patterns, strict=True)
             if documented and not any(map(pattern.fullmatch, documented))
@@ -363,7 +356,7 @@ class Trigger:
         return names, names | {self.recipe.header, self.recipe.time_header or self.recipe.header}
 
     def _relevant(self, headers: Headers) -> dict[str, str]:
-        """Return the headers that the definition reads, with lower-case names. The first of several values counts.
+        """Return the headers that the definition reads, with lower-case names and the first of several values.
 
         Raises `SignatureError` if a header that authenticates the event has two values.
         """
@@ -379,7 +372,7 @@ class Trigger:
         return relevant
 
     def _proofs(self, payload: Json, secret: str) -> dict[str, str]:
-        """Return the answer to a challenge. Raises `PayloadError` if the challenge lacks a text."""
+        """Return the response to a challenge. Raises `PayloadError` if the challenge lacks a string."""
         proofs = {}
         for key, proof in self.challenge_answer.items():
             for word, path in proof.items():
@@ -430,7 +423,7 @@ class Trigger:
 
 
 def _pattern(name: str) -> re.Pattern[str]:
-    """Return a pattern for a name in which `*` matches anything. It never backtracks, because users write filters."""
+    """Return a pattern for a name in which `*` matches anything. It cannot backtrack, because users write filters."""
     first, *between = name.split("*")
     last = [f".*{re.escape(between.pop())}"] if between else []
     return re.compile("".join([re.escape(first), *(f"(?>.*?{re.escape(part)})" for part in between), *last]), re.DOTALL)

@@ -163,7 +163,7 @@ def test_a_refusal_says_what_is_wrong_and_what_to_do(
 
 
 def test_secrets_that_are_none_are_all_told() -> None:
-    empty = "is empty, so anybody could sign; copy it from the vendor's app settings"
+    empty = "is empty, so anyone could sign; copy it from the vendor's app settings"
     shared = "is also the secret of {}, so the sender of an event would be unknown; give each app its own"
     for given_, found in (
         ("", [("secrets", empty)]),
