@@ -1,7 +1,7 @@
 """The service as an app: `service_app(connector, store=…)` for a platform to mount, or for `serve` to run.
 
-This module also has the routes of the catalogue, of health and metrics, and of the page. Documents depend only on the
-definitions, so each is written once; a client that has it gets a 304. The page loads nothing from other hosts.
+This module also has the routes for the catalogue, health, metrics and the page. Documents depend only on the
+definitions, so each is written once, and a client that has it gets a 304. The page loads nothing from other hosts.
 """
 
 from __future__ import annotations
@@ -77,14 +77,14 @@ def service_app(
     handler: Handler | None = None,
     page: bool = True,
 ) -> FastAPI:
-    """The HTTP service of a connector as an ASGI app.
+    """Return the HTTP service of a connector as an ASGI app. Raises `InputError` or `StoreError`.
 
-    `store` is a store, preferably encrypted (`open_vault`), or its address. `tenant` identifies the tenant of a
-    request: None for API keys; a function of the request, for a platform's sign-in, which returns None if nobody is
-    signed in; or the name of the only tenant of a local service, which answers only to this machine's names and needs
-    no key as long as the store never had one. Runs of that tenant without a connection use `token`. `webhook_secrets`
-    are keyed by trigger and, with several tenants, by client id, because only an app's own connections may receive the
-    events that its secret signs. `handler` gets the events instead of `/v1/events`. Raises `InputError`, `StoreError`.
+    `store` is a store, preferably encrypted (`open_vault`), or its URL. `tenant` identifies the tenant of a request. It
+    is None for API keys; for a platform's sign-in, a function of the request that returns None if nobody is signed in;
+    or the name of the only tenant of a local service, which responds only to this machine's names and needs no key as
+    long as its store never had one. Runs of that tenant without a connection use `token`. `webhook_secrets` are keyed
+    by trigger and, with several tenants, by client id, because only an app's own connections may receive the events
+    that its secret signs. `handler` gets the events instead of `/v1/events`.
     """
     opened = open_store(store) if isinstance(store, str) else store
     settings = settings or ServiceSettings()
@@ -125,7 +125,7 @@ def service_app(
 
 
 def check_apps(webhook_secrets: Mapping[str, SecretSource]) -> None:
-    """Raise `InputError` for secrets without a client id: no tenant would be entitled to the events they sign."""
+    """Raise `InputError` for secrets without a client id, because no tenant would be entitled to their events."""
     what = 'belong to no app, so no tenant could read the events: set them by client id, {"CLIENT_ID": "SECRET"}'
     plain = [key for key, secret in webhook_secrets.items() if not callable(secret) and None in usable(secret).values()]
     if plain:
@@ -252,10 +252,7 @@ async def _refuse(request: Request, error: Any) -> Response:
 
 
 async def document(request: Request, name: tuple[Any, ...], make: Callable[[Connector], Any]) -> Response:
-    """Return a document as a response: 304 if the client has it, compressed if the client accepts gzip.
-
-    `make` builds the data of the document from the connector in the language of the request.
-    """
+    """Return the document that `make` builds: 304 if the client has it, compressed if the client accepts gzip."""
     service, spoken = context_of(request).service, context_of(request).connector
 
     def write() -> Any:
@@ -285,7 +282,7 @@ async def page(request: Request) -> Response:
 
 @page_router.get("/page/words")
 async def words(request: Request) -> Response:
-    """The translations of the page's strings, which its scripts pass to `t("…")`, in the language of the request."""
+    """The translations of the strings that the page's scripts pass to `t("…")`, in the language of the request."""
     context = context_of(request)
     await context.speak(request)
     book = context.connector.phrasebook
@@ -303,7 +300,6 @@ def page_texts() -> tuple[str, ...]:
 
 @page_router.get("/page/{name}")
 async def part(name: str, request: Request) -> Response:
-    """A file of the page."""
     if name not in PAGE:
         raise of_status(404, "Not Found")
     return _file(name, request)

@@ -1,7 +1,4 @@
-"""The routes for events: vendors post webhooks to one, and tenants read the received events from the other.
-
-While a request waits, each read checks the tenant's connections, so a connection that ended delivers no more events.
-"""
+"""The routes for events: vendors post webhooks to one, and tenants read the received events from the other."""
 
 from __future__ import annotations
 
@@ -25,13 +22,13 @@ from .state import Service
 
 router = APIRouter(prefix="/v1", tags=["webhook"])
 FEED = "Received events, oldest first; ask again with `cursor` for later ones."
-WARNINGS = Field(description="Connections that give no events, with the reason; names in the filter that no event has.")
+WARNINGS = Field(description="Connections that deliver no events, with the reason; filter names that match no event.")
 Warnings = Annotated[list[models.WarningBody], WARNINGS]
 EventsAnswer = shape("EventsAnswer", FEED, events=list[dict[str, Any]], cursor=str, warnings=Warnings)
-MAX_WAIT = 20.0  # seconds for which a request may wait for events
+MAX_WAIT = 20.0  # seconds that a request may wait for events
 POLL_INTERVAL = 0.5  # seconds between reads while it waits
-NAMES = "Names of events, of which any may match; `*` stands for any text."
-AFTER = "Only events after this cursor; `now` for only those still to come."
+NAMES = "Names of events, any of which may match; `*` stands for any text."
+AFTER = "Only events after this cursor; `now` for future events only."
 ANY_JSON = {"application/json": {"schema": {"type": "object"}}}
 
 
@@ -46,14 +43,14 @@ ANY_JSON = {"application/json": {"schema": {"type": "object"}}}
     },
 )
 async def receive(trigger: str, request: Request) -> Response:
-    """Needs no key: the vendor's signature over the bytes of the body proves the sender."""
+    """Needs no key, because the vendor's signature over the bytes of the body proves the sender."""
     service = context_of(request).service
     check_known("trigger", trigger, service.connector.triggers)
     app = service.webhooks.get(trigger)
     if app is None:
         message = "The service does not have this trigger's secret, so it cannot verify signatures."
         raise ServiceRefusal("not_ready", message, hint="Set the secret in the environment, then restart the service.")
-    context_of(request).body_limit = sys.maxsize  # the receiver has its own limit, and its own answer to larger bodies
+    context_of(request).body_limit = sys.maxsize  # the receiver has its own limit and its own response beyond it
     reply = await app.answer(request.scope, request.receive)
     return Response(reply.body, reply.status, reply.headers)
 
@@ -68,9 +65,9 @@ async def events(
     account: Annotated[list[str], Query(description="Only of these accounts.")] = [],  # noqa: B006
     object: Annotated[list[str], Query(description="Only about these objects.")] = [],  # noqa: B006
 ) -> Response:
-    """The events of a day that this tenant's connections entitle it to, each once for a client that uses the cursor.
+    """The last day's events of the tenant's connections. Clients that pass on the cursor get each event once.
 
-    The other filters of a trigger in the catalogue are parameters too. `warnings` name connections that give no events.
+    A trigger's other filters in the catalogue are parameters too. `warnings` names connections that deliver no events.
     """
     service, tenant = context.service, context.tenant
     own = ("cursor", "limit", "wait", "locale")

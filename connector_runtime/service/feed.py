@@ -1,9 +1,9 @@
-"""The feed: events stored for a day, in one log for each app and account, and read from cursors. Knows no HTTP.
+"""The feed: events stored for a day, in one log for each app and account, and read from cursors. Independent of HTTP.
 
-The numbers of a log have no gaps, because a writer takes the number after the last, and tries the next if another
-writer was faster. Each event is therefore stored before any event with a higher number, regardless of clocks, and a
-reader that has passed a number has missed nothing. The last number is read from the store, so a log's last entry is
-never removed: its number would be reused. A damaged entry's number is not reused either.
+A log's numbers have no gaps, because a writer takes the number after the last one, or the next if another writer was
+faster. Every event is therefore stored before those with higher numbers, regardless of clocks, and a reader that has
+passed a number has missed nothing. A log's last entry is never removed, because its number would be reused. The number
+of a damaged entry is not reused either.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from ..stores.store import DamagedEntry, Store
 from ..triggers.webhook import Filter, Notification
 
 RETENTION = 24 * 3600.0  # seconds
-MAX_EVENTS = 1000  # that one read examines
-MAX_BYTES = 4 * 1024 * 1024  # of events in one answer; the last event may exceed it
+MAX_EVENTS = 1000  # events that one read examines
+MAX_BYTES = 4 * 1024 * 1024  # of events in one response; the last event may exceed it
 DIGITS = 12
 MAX_CURSOR = 64 * 1024  # characters
 logger = logging.getLogger("connector_runtime.service")
@@ -53,7 +53,7 @@ class FeedEvent:
 
     @classmethod
     def read(cls, content: bytes) -> FeedEvent:
-        """Read the result of `write`. Raises `ValueError` and `TypeError` for anything else."""
+        """Read the result of `write`. Raises `ValueError` or `TypeError` for anything else."""
         line, _, body = content.partition(b"\n")
         at, event_id, trigger, sender, headers = json_text.read(line)
         return cls(float(at), str(event_id), str(trigger), sender and str(sender), dict(headers), body)
@@ -63,10 +63,7 @@ class FeedEvent:
 
 
 class Feed:
-    """The events of a service. Several threads may share one, and several processes its store.
-
-    If `is_local`, one tenant owns all events, and its connections do not matter.
-    """
+    """The events of a service, for many threads and processes. If `is_local`, one tenant owns all events."""
 
     def __init__(self, store: Store, connector: Connector, *, is_local: bool) -> None:
         self._store, self._connector, self._is_local = store, connector, is_local
@@ -74,14 +71,14 @@ class Feed:
         self._ends: dict[str, int] = {}  # by log, a number in use, from which `end` searches
 
     def add(self, trigger: str, event: Notification) -> None:
-        """Store an event of a trigger, unless it was stored before."""
+        """Store an event of a trigger unless it was stored before."""
         log = log_of("*", "*") if self._is_local else log_of(event.sender, event.account)
         if not self._is_local and (event.sender is None or event.account is None):
             logger.info("An event without a known app or account belongs to no tenant and was dropped")
             return
         seen_key, last, now = f"{self._seen}{log}/{event.event_id}", self.end(log), time.time()
         if self._store.put(seen_key, json_text.write([last, now]), None) is None:
-            row = None  # an earlier writer stored the event, or died before it could
+            row = None  # an earlier writer stored the event, or died before it did
             with suppress(DamagedEntry):
                 row = self._store.value(seen_key, _read_seen)
             after = 0 if row is None else row[0][0]
@@ -93,7 +90,7 @@ class Feed:
         self._ends[log] = last + 1
 
     def end(self, log: str) -> int:
-        """Return the number of the last event of a log, 0 if it is empty, by doubling steps and then bisection."""
+        """Return the number of a log's last event (0 if it is empty), found by doubling steps and then bisection."""
         low, step = self._ends.get(log, 0), 1
         while (number := self._next(log, low + step - 1)) is not None:
             low, step = number, 2 * step
@@ -104,7 +101,7 @@ class Feed:
         return low
 
     def readable_logs(self, tenant: str) -> tuple[Logs, list[Problem]]:
-        """Return the logs that a tenant may read through its connections, and a problem for each without events."""
+        """Return the logs that a tenant's connections may read, and a problem for each connection without events."""
         warnings: list[Problem] = []
         if self._is_local:
             return {log_of("*", "*"): None}, warnings
@@ -121,10 +118,7 @@ class Feed:
     def read(
         self, logs: Logs, after: Positions, limit: int, filters: Mapping[str, Filter]
     ) -> tuple[list[Notification], Positions]:
-        """Return at most `limit` events, the oldest first, and the positions after all events that were examined.
-
-        `filters` has a filter for each trigger; events of other triggers are skipped.
-        """
+        """Return up to `limit` events, oldest first, and the positions reached. Skips triggers without a filter."""
         now, reached, events, size = time.time(), dict(after), list[Notification](), 0
         log_limit = max(1, MAX_EVENTS // max(1, len(logs)))
         entries = [self._after(log, after.get(log, 0), log_limit) for log in logs]
@@ -141,7 +135,7 @@ class Feed:
         return events, reached
 
     def purge(self) -> int:
-        """Remove events that are older than a day; return their number. A log keeps its last entry, without content."""
+        """Remove events older than a day; return their number. The last entry of a log is kept, without content."""
         now, count, ends = time.time(), 0, dict[str, int]()
         for key, stored, entry in self._store.rows(self._logs, FeedEvent.read):
             log, _, number = key.removeprefix(self._logs).partition("/")
@@ -170,7 +164,7 @@ class Feed:
         return f"{self._logs}{log}/{number:0{DIGITS}}"
 
     def _is_free(self, log: str, number: int) -> bool:
-        """True if a number was never used. A damaged entry uses its number."""
+        """Return whether a number was never used; a damaged entry uses its number."""
         try:
             return self._store.value(self._key(log, number), FeedEvent.read) is None
         except DamagedEntry:

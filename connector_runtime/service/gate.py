@@ -1,7 +1,7 @@
 """ASGI middleware for every request: its id, caller, log line, and limits of size, time and concurrency.
 
-No request exceeds its share. An unforeseen error becomes a 500 that quotes nothing from the request. The log and
-the metrics never show inputs, keys or addresses, and every label has a bounded set of values.
+An unforeseen error becomes a 500 that quotes nothing from the request. The log and the metrics never show inputs, keys
+or addresses, and every label has a bounded set of values.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ METHODS = SAFE_METHODS | {"POST", "PUT", "PATCH", "DELETE"}
 SEND_KEY = Sentence("Send a key as `Authorization: Bearer …`.")
 MAX_ACCEPT_LANGUAGE = 500  # characters of an Accept-Language header that are read
 MAX_DEPTH = 64  # nested arrays and objects in a body
-SMALL_BODY = 64 * 1024  # bytes; a body up to this size takes no place, so that slow senders cannot keep webhooks out
+SMALL_BODY = 64 * 1024  # bytes; bodies up to this size take no place, so that slow senders cannot block webhooks
 LARGE_BODY = 16 * 1024  # bytes; larger bodies are parsed in a thread, so that other requests need not wait
 THIS_MACHINE = frozenset({*LOOPBACK, "[::1]"})
 FORWARDED = re.compile(
@@ -68,7 +68,7 @@ COMMON_HEADERS = {
 
 
 class Gate:
-    """The middleware. Without keys, it lets in only requests to this machine's names, callbacks and webhooks."""
+    """The middleware. Without keys, it admits only requests to this machine's names, callbacks and webhooks."""
 
     def __init__(self, app: ASGIApp, service: Service) -> None:
         self._app, self._service, self._metrics = app, service, Metrics()
@@ -99,7 +99,7 @@ class Gate:
             raise
         except Exception as error:
             answer = context.problem(error if isinstance(error, ServiceRefusal) else context.failure(error))
-            if not context.status:  # the answer has not begun
+            if not context.status:  # the response has not begun
                 await answer(scope, context.receive, context.send)
         finally:
             metrics.in_flight.dec()
@@ -152,7 +152,7 @@ class Metrics:
 
 @dataclass(slots=True, eq=False)
 class RequestContext:
-    """One request: its caller, its body and answer within the limits, and the facts for its log line and metrics."""
+    """One request: its caller, its body and response within the limits, and the facts for its log line and metrics."""
 
     service: Service
     metrics: Metrics
@@ -168,7 +168,7 @@ class RequestContext:
     runs: str | None = None  # the key of the action that the request runs
     outcome: str = ""
     replayed: bool = False
-    status: int = 0  # of the answer, once it has begun
+    status: int = 0  # of the response, once it has begun
     began: float = field(default_factory=time.monotonic)
     length: int = 0  # of the body, from Content-Length
     body_limit: int = 0  # bytes
@@ -182,7 +182,7 @@ class RequestContext:
         self.body_limit, self.connector = self.service.settings.body, self.service.connector
 
     async def speak(self, request: Request, locale: str | None = None) -> None:
-        """Set the language of the answer: `locale`, else from Accept-Language. Raises `InputError` if it is unknown."""
+        """Set the response's language: `locale`, else by Accept-Language. Raises `InputError` for an unknown locale."""
         own, spoken = self.service.connector, self.service.spoken
         code = locale or preferred(request.headers.get("accept-language", ""), own.locales)
         if code is not None and code not in spoken:
@@ -194,8 +194,8 @@ class RequestContext:
     def enter(self, tenant: str | None) -> None:
         """Take a place of a tenant or, for None, a place of unknown callers. Raises `ServiceRefusal` if none is left.
 
-        An unknown caller takes a place only to send a body larger than `SMALL_BODY`. These places are separate, so that
-        strangers cannot take the places of tenants.
+        An unknown caller takes a place only to send a body larger than `SMALL_BODY`. Strangers have their own places,
+        so that they cannot take those of tenants.
         """
         running, settings = self.service.running, self.service.settings
         most = settings.unknown_concurrency if tenant is None else settings.concurrency
@@ -209,7 +209,6 @@ class RequestContext:
         self.places.append(tenant)
 
     def leave(self) -> None:
-        """Give the places back."""
         running = self.service.running
         for tenant in self.places:
             running[tenant] -= 1
@@ -249,7 +248,7 @@ class RequestContext:
         logger.log(level, "request", extra={"fields": fields})
 
     def failure(self, error: BaseException) -> ServiceRefusal:
-        """Log the origin of an unforeseen error without its message, which may quote inputs. Return its refusal."""
+        """Log where an unforeseen error arose, but not its message, which may quote inputs. Return the refusal."""
         frames = [
             f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)
         ]
@@ -258,7 +257,7 @@ class RequestContext:
         return ServiceRefusal("internal", Sentence("The service failed."), hint=Sentence("Its log says why."))
 
     async def receive(self) -> Message:
-        """Return the next chunk of the body, within the limits of size and time; after the body, the disconnection."""
+        """Return the next chunk of the body, within the limits of size and time; after the body, any disconnection."""
         settings = self.service.settings
         if self.is_complete or self.status:
             return await self.receiving()
@@ -294,7 +293,6 @@ class RequestContext:
             raise ClientDisconnect("slow") from None  # the client has stopped reading
 
     def document(self, error: ConnectorError) -> dict[str, Any]:
-        """Return the problem document of an error."""
         return problems.document(error, self.request_id, self.root, self.connector.phrasebook)
 
     def problem(self, error: ConnectorError) -> Response:
@@ -306,11 +304,10 @@ class RequestContext:
 
     @property
     def connections(self) -> Connections:
-        """The tenant's connections."""
         return self.service.connections(self.tenant, self.connector)
 
     def action(self, key: str, *, runs: bool = False) -> Action:
-        """Return an action and set its body limit; metrics count it if it `runs`. Raises `ServiceRefusal` (404)."""
+        """Return an action and apply its body limit; metrics count it if it `runs`. Raises `ServiceRefusal` (404)."""
         actions = self.connector.actions
         check_known("action", key, actions)
         self.runs = key if runs else None
@@ -338,7 +335,6 @@ class RequestContext:
         return function(*args, **kwargs)
 
     async def write(self, value: Any) -> bytes:
-        """Return data as JSON."""
         return await self.aside(json_text.write, value, is_large=json_text.is_large(value))
 
 
@@ -369,7 +365,7 @@ def preferred(header: str, known: Collection[str]) -> str | None:
 
 
 def check_origin(scope: Scope, public_url: str | None = None) -> None:
-    """Raise `ServiceRefusal` (403) if the Origin header names a page of another server."""
+    """Raise `ServiceRefusal` (403) if the Origin header names another server."""
     headers = {name: value.decode("latin-1").lower() for name, value in scope["headers"]}
     own = (headers.get(b"host", ""), urlsplit(public_url or "").netloc.lower())
     if b"origin" in headers and (headers[b"origin"].partition("://")[2] or "null") not in own:

@@ -1,7 +1,7 @@
-"""The bodies of the service's requests and answers as pydantic models, and the OpenAPI document built from them. Pure.
+"""The service's requests and responses as pydantic models, and the OpenAPI document. Pure.
 
-The document has the routes as FastAPI describes them. The preview, run and stream routes appear once for each action,
-and their schemas accept exactly what a run accepts.
+The document contains FastAPI's routes, with the preview, run and stream routes repeated for each action. Their schemas
+accept exactly what a run accepts.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Cursor = Annotated[str, Field(min_length=1, max_length=LONGEST_CURSOR)]
 
 
 class StrictBody(BaseModel):
-    """The body of a request: unknown fields are rejected, and types are not converted."""
+    """The body of a request. Unknown fields are rejected, and types are not converted."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -115,7 +115,7 @@ class ChoiceAnswer(BaseModel):
 
 
 def shape(name: str, doc: str | None = None, /, *, like: type | None = None, **fields: Any) -> type[BaseModel]:
-    """Return the model of an answer; it always has the fields of the record type `like`, and `fields`."""
+    """Return the model of a response with the fields of the record type `like` and with `fields`, all required."""
     types = {**(get_type_hints(like) if like is not None else {}), **fields}
     required: dict[str, Any] = {key: (field_type, ...) for key, field_type in types.items()}
     return create_model(name, __doc__=doc, **required)
@@ -134,7 +134,7 @@ def body(model: type[StrictBody]) -> dict[str, Any]:
 
 
 def read(model: type[M], data: Any) -> M:
-    """Return a body as its model. Raises `InputError` for unknown fields, otherwise for wrong values."""
+    """Return a body as its model. Raises `InputError` for unknown fields or, if there are none, for wrong values."""
     unknown = [name for name in data if name not in model.model_fields] if isinstance(data, dict) else []
     if unknown:
         hints = (nearest(name, model.model_fields) for name in unknown[:MAX_SUGGESTIONS])
@@ -161,7 +161,7 @@ def validation_error(details: Iterable[Mapping[str, Any]]) -> InputError:
 def document(
     raw: dict[str, Any], connector: Connector, settings: ServiceSettings, *, needs_key: bool
 ) -> dict[str, Any]:
-    """Return the whole OpenAPI document; `raw` is FastAPI's."""
+    """Return the complete OpenAPI document; `raw` is FastAPI's."""
     openapi = copy.deepcopy(raw)
     schemas: dict[str, Any] = openapi.setdefault("components", {}).setdefault("schemas", {})
     for model in (PreviewRequest, RunRequest, ChoicesRequest, ConnectionRequest, ProblemDocument):
@@ -189,7 +189,7 @@ def document(
 
 
 def _kind(kind: Connection, credentials: Collection[str]) -> dict[str, Any]:
-    """The schema of a connection's values for one kind. People who sign in need not enter the service's own values."""
+    """Return the schema of a connection of one kind. Values in the service's settings are not required for sign-ins."""
     schema = _bare(input_schema(InputTable.of(kind.key, kind.label, kind.inputs)))
     own = credentials if oauth_requests.needs_person(kind) else ()
     required = [key for key in schema.get("required", ()) if key not in own]
@@ -262,5 +262,5 @@ def _examples(action: Any, fits: Callable[[Input], bool]) -> Iterator[tuple[str,
 
 
 def _bare(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """A schema without `$schema`, since the document sets the dialect."""
+    """Return a schema without `$schema`, because the document sets the dialect."""
     return {name: value for name, value in schema.items() if name != "$schema"}

@@ -1,6 +1,6 @@
-"""Errors as HTTP answers: problem documents (RFC 9457) with the fields that every error of the connector has. Pure.
+"""Errors as HTTP responses: problem documents (RFC 9457) with the fields that all errors of the connector have. Pure.
 
-`status` is the service's own, `vendor_status` the vendor's. `type` is the address of the list of all kinds.
+`status` is the service's own, `vendor_status` the vendor's. `type` leads to the list of all kinds.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ MEDIA_TYPE = "application/problem+json"
 
 
 class ProblemKind(NamedTuple):
-    """A kind of refusal by the service itself, with the same attributes as the error classes."""
+    """A kind of refusal by the service itself, with the attributes of the error classes."""
 
     http_status: int
     title: Sentence
@@ -55,7 +55,7 @@ BY_STATUS = {401: "key", 403: "forbidden", 404: "not_found", 405: "method", 413:
 
 @dataclass(repr=False, eq=False)
 class ServiceRefusal(ConnectorError):
-    """A refusal by the service itself; `kind` is one of `KINDS`, `retry_after` is in seconds."""
+    """A refusal by the service itself. `kind` is a key of `KINDS`; `retry_after` is in seconds."""
 
     kind: str = field()  # required, though the class above has a default
     message: str
@@ -108,7 +108,6 @@ def document(error: ConnectorError, request_id: str, root: str = "", book: Phras
 
 
 def headers(error: ConnectorError, status: int) -> dict[str, str]:
-    """Return the HTTP headers of a problem document."""
     values = dict(getattr(error, "headers", None) or {})
     after = getattr(error, "retry_after", None)
     if (at := getattr(error, "retry_at", None)) is not None:
@@ -128,7 +127,7 @@ def of_status(status: int, detail: str, headers: Mapping[str, str] | None = None
 
 
 def check_known(what: str, name: str, known: Collection[str]) -> None:
-    """Raise `ServiceRefusal` (404) if no action, trigger or kind has this name; it suggests the nearest."""
+    """Raise `ServiceRefusal` (404), which suggests the nearest name, if a name is not among the known ones."""
     if name not in known:
         message = Sentence("'{name}' does not exist here.{meant}", name=name[:100], meant=nearest(name, list(known)))
         raise ServiceRefusal("not_found", message, problems=(Problem(what, message),))

@@ -1,11 +1,11 @@
-"""The service's records in its store: API keys and the first answers of runs. Independent of HTTP.
+"""The service's records in its store: API keys and the first responses of runs. Independent of HTTP.
 
-A key is `ck_ID_SECRET`. The secret has 256 random bits, so one fast digest protects it. Each request looks its key up
-in the store. A revoked key leaves its entry behind, because a store that ever had a key must not become open again.
+A key is `ck_ID_SECRET`. Its secret has 256 random bits, so one fast digest is enough to protect it. Every request looks
+up its key in the store. A revoked key leaves an entry behind, so that a store that once had keys never becomes open.
 
-A run with an idempotency key holds the lease of that key and has written an entry without an answer. A repetition that
-finds the lease taken is refused: the first run is in flight. If the lease is free but the entry has no answer, the
-first run died and may have made its change, so only a read runs again.
+A run with an idempotency key holds that key's lease and first writes an entry without a response. A repetition that
+finds the lease taken is refused. If the lease is free but the entry has no response, the first run died and may have
+made its change, so only a read runs again.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ CHECK_FIRST = Sentence("Check whether it was done; if not, send it with a new ke
 KEY_PATTERN = re.compile(r"ck_([a-z0-9]{12})_([A-Za-z0-9_-]{43})")
 NO_DIGEST = hashlib.sha256(b"nobody").hexdigest()
 RETENTION = 24 * 3600.0  # seconds
-LARGEST = 1024 * 1024  # bytes of an answer that is stored
+LARGEST = 1024 * 1024  # bytes of a stored response
 logger = logging.getLogger("connector_runtime.service")
 
 
 class ApiKey(NamedTuple):
-    """A key without its secret. `tenant` is None if it only reads metrics; `created_at` is in seconds since 1970."""
+    """A key without its secret. `tenant` is None for a metrics key; `created_at` is in seconds since 1970."""
 
     id: str
     tenant: str | None
@@ -67,12 +67,12 @@ class ApiKeys:
         return f"ck_{key_id}_{secret}", key
 
     def list(self) -> Iterator[ApiKey]:
-        """Return the valid keys, by id."""
+        """Return the valid keys in the order of their ids."""
         rows = self._store.rows(self._prefix, _key_fields)
         return (ApiKey(place.removeprefix(self._prefix), **fields) for place, fields, _ in rows if fields is not None)
 
     def exist(self) -> bool:
-        """True if the store has or had a key. A damaged key counts; otherwise damage would open the service."""
+        """Return whether the store has or had a key, even a damaged one, because damage must not open the service."""
         return any(self._store.scan(prefix, limit=1) for prefix in (self._prefix, DAMAGED + self._prefix))
 
     def revoke(self, key_id: str) -> None:
@@ -85,7 +85,7 @@ class ApiKeys:
         raise InputError.of("api-key", [Problem("ID", f"no key has the id {key_id!r}; existing ids: {ids}")])
 
     def find(self, text: str) -> ApiKey | None:
-        """Return the key with this text, or None. A wrong secret takes as long as the right one."""
+        """Return the key with this text, or None. A wrong secret takes as long to check as the right one."""
         match = KEY_PATTERN.fullmatch(text)
         row = self._valid(match[1]) if match else None
         key = row[0] if row else None
@@ -120,7 +120,7 @@ def _key_fields(content: bytes) -> dict[str, Any] | None:
 
 @shows()
 class FirstAnswer(NamedTuple):
-    """The answer to the first request with an idempotency key, which repetitions get too."""
+    """The response to the first request with an idempotency key, which repetitions get too."""
 
     status: int
     body: bytes
@@ -137,24 +137,24 @@ class RunLock:
     running: Mapping[str, Any]
 
     def end(self, first: FirstAnswer | None) -> None:
-        """Store the answer that repetitions get from now on; None frees the key, as if it had never been used."""
+        """Store the response that repetitions get from now on; None frees the key, as if it had never been used."""
         record = first and {**self.running, "status": first.status, "body": first.body.decode()}
         self.store.put(self.place, json_text.write(record) if record else None, self.version)
         self.lease.release()
 
 
 class Idempotency:
-    """The idempotency keys of all tenants. `lease` is the time in seconds after which a run counts as dead."""
+    """The idempotency keys of all tenants. `lease` is the time in seconds after which a run is presumed dead."""
 
     def __init__(self, store: Store, connector: str, lease: float, clock: Callable[[], float]) -> None:
         self._store, self._prefix = store, f"service/{connector}/idempotency/"
         self._lease, self._clock = lease, clock
 
     def begin(self, tenant: str, key: str, request: Any, effect: str) -> FirstAnswer | RunLock:
-        """Return the first answer, or the right to run.
+        """Return the first response, or the right to run.
 
         `request` is JSON data that identifies the request; the order of its keys does not matter. Raises
-        `ServiceRefusal` if the first run is in flight, had other inputs, or may have made its change and died.
+        `ServiceRefusal` if the first run is in flight, had other inputs, or died and may have made its change.
         """
         place = f"{self._prefix}{key_part('tenant', tenant)}/{hashlib.sha256(key.encode()).hexdigest()}"
         request_digest = hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()
@@ -178,20 +178,20 @@ class Idempotency:
                 hint = CHECK_FIRST
                 raise ServiceRefusal("may_have_been_done", what, hint=hint, may_have_been_done=True)
             version = self._store.put(place, json_text.write(running), version)
-            if version is None:  # another request wrote, so the lease expired before this
+            if version is None:  # another request has written, so this lease had expired
                 what = Sentence("Another request took this key.")
                 raise ServiceRefusal("in_flight", what, retriable=True, retry_after=2)
             stack.pop_all()
         return RunLock(self._store, place, version, lease, running)
 
     def purge(self) -> int:
-        """Remove the entries that are older than a day; return their number."""
+        """Remove entries older than a day; return their number."""
         now = self._clock()
         rows = self._store.rows(self._prefix, _record)
         return sum(self._store.remove(place, entry) for place, record, entry in rows if now >= record["at"] + RETENTION)
 
     def _read(self, place: str, running: Mapping[str, Any], effect: str) -> tuple[FirstAnswer | None, bool, int | None]:
-        """Return the first answer with a key, whether a run with it has begun, and the version of the entry."""
+        """Return the first response with a key, whether a run with it has begun, and the version of the entry."""
         try:
             record, entry = self._store.value(place, _record) or ({}, None)
         except DamagedEntry:
@@ -214,5 +214,5 @@ def _record(content: bytes) -> dict[str, Any]:
     data = json_text.read(content)
     record = json_text.fields(data, mark=str, at=float | int, status=int | None, body=str | None)
     if (record["status"] is None) is not (record["body"] is None):
-        raise ValueError("holds half an answer")
+        raise ValueError("holds half a response")
     return record

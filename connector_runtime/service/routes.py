@@ -1,7 +1,7 @@
-"""The routes that run actions and manage connections, for the caller's tenant alone.
+"""The routes that run actions and manage connections, only for the caller's tenant.
 
-With an idempotency key, repetitions get the first answer of a run, unless nothing was sent or a retry may succeed. The
-browser returns from a sign-in without a key: its unguessable `state` identifies the tenant that began it.
+Repetitions with an idempotency key get a run's first response, unless nothing was sent or a retry may succeed. A
+browser that returns from a sign-in has no API key; its unguessable `state` identifies the tenant.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ KEY_HEADER = Header(alias="Idempotency-Key", min_length=1, max_length=255, patte
 IdempotencyKey = Annotated[str | None, KEY_HEADER]
 HEALTH = (
     "A stored connection, without its secrets. `health`: ready, due (its next call renews it), failing (its last test"
-    " or run was refused) or dead (connect again), and `why`; `seen` is its last failure."
+    " failed, or its token was refused) or dead (connect again), and `why`; `seen` is its last failure."
 )
 ConnectionAnswer = shape("ConnectionAnswer", HEALTH, like=ConnectionSummary, expires_at=str | None)
 ConnectionsAnswer = shape("ConnectionsAnswer", connections=list[ConnectionAnswer])  # type: ignore[valid-type]
@@ -71,7 +71,7 @@ Name = Annotated[str, Path(min_length=1, max_length=100)]
 
 @router.post("/actions/{key}/preview", response_model=Preview, summary="The request that a run would send")
 async def preview(key: str, context: Context) -> Response:
-    """Bind the inputs and show the request; this sends nothing and needs no connection."""
+    """Bind the inputs and show the request. Sends nothing and needs no connection."""
     action = context.action(key)
     body = await context.read(models.PreviewRequest)
     base_url = context.service.settings.base_url
@@ -81,7 +81,7 @@ async def preview(key: str, context: Context) -> Response:
 
 @router.post("/actions/{key}/run", response_model=RunAnswer, summary="Run an action")
 async def run(key: str, context: Context, idempotency_key: IdempotencyKey = None) -> Response:
-    """Run an action; a list returns all pages, or `limit` items, in one answer."""
+    """Run an action. A list returns all pages, or `limit` items, in one response."""
     run = await Run.read(context, key)
     if idempotency_key is None:
         return answer(await run.answer())
@@ -122,7 +122,7 @@ async def stream(key: str, context: Context) -> Response:
     """Lines of JSON: `{"item": …}` for each item, or for the data of an action that is not a list, and `{"end": …}`.
 
     The last line has the outcome: `ok`, the number of `items`, `warnings`, and the `cursor` to continue from; if it is
-    not ok, the `error` as a problem. An answer without this line was cut off.
+    not ok, the `error` as a problem. A response without this line was cut off.
     """
     if "idempotency-key" in context.request.headers:
         context.action(key, runs=True)
@@ -143,7 +143,7 @@ async def stream(key: str, context: Context) -> Response:
     openapi_extra=models.body(models.ChoicesRequest),
 )
 async def choices(key: str, input: str, context: Context) -> Response:
-    """A page of the choices of an input, which may depend on a search and on other inputs."""
+    """A page of an input's choices, which may depend on a search and on other inputs."""
     action = context.action(key)
     check_known("input", input, action.by_name)
     body = await context.read(models.ChoicesRequest)
@@ -154,7 +154,6 @@ async def choices(key: str, input: str, context: Context) -> Response:
 
 
 def answer(data: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    """Return data as a JSON response."""
     content = data if isinstance(data, bytes) else json_text.write(data)
     return Response(content, status, headers, "application/json")
 
@@ -179,13 +178,13 @@ class Run:
         return cls(context, action, body, most if body.deadline is None else body.deadline)
 
     async def bound(self) -> BoundInputs:
-        """Return the bound inputs, which are bound at the first call. Raises `InputError`."""
+        """Return the bound inputs, binding them at the first call. Raises `InputError`."""
         if self._bound is None:
             self._bound = await self.context.aside(self.action.bind, self.body.inputs, self.body.clear)
         return self._bound
 
     async def effect(self) -> str:
-        """Return the effect of the action, or of its HTTP method if that is an input. Raises `InputError`."""
+        """Return the action's effect, or that of its HTTP method if the method is an input. Raises `InputError`."""
         action = self.action
         if action.effect is not None:
             return action.effect
@@ -195,7 +194,7 @@ class Run:
         return await within(seconds, running, changes=await self.effect() != "read")
 
     async def answer(self, vendor_key: str | None = None) -> bytes:
-        """Run, and return the answer as JSON. `vendor_key` is the idempotency key for a vendor that takes one."""
+        """Run the action and return the response as JSON. `vendor_key` is an idempotency key for the vendor."""
         body, started = self.body, time.monotonic()
         async with self.context.service.lend(self.context.tenant, body.connection) as client:
             options = body.model_dump(include={"limit", "cursor", "recover"}) | {"idempotency_key": vendor_key}
@@ -263,7 +262,7 @@ class StreamedLines(StreamingResponse):
 
 
 async def _end(context: RequestContext, lock: RunLock, first: FirstAnswer | ConnectorError | None) -> None:
-    """Store the answer for repetitions. None frees the key, and so does an error after which a retry may succeed."""
+    """Store the response for repetitions. None frees the key, as does an error after which a retry may succeed."""
     if isinstance(first, ConnectorError):
         is_final = isinstance(first, RequestError) and not isinstance(first, AuthError) and not first.retriable
         document = context.document(first)
@@ -318,7 +317,7 @@ async def create(context: Context) -> Response:
 async def authorize(
     context: Context, kind: Annotated[str, Query(max_length=100)], name: models.Name = "main"
 ) -> Response:
-    """Uses the app in the service's settings, so that no secret appears in an address."""
+    """Uses the app in the service's settings, so that no secret appears in a URL."""
     if context.request.headers.get("sec-fetch-site") in ("cross-site", "same-site"):
         what, hint = Sentence("Another site sent the browser here."), Sentence("Start at the page itself.")
         raise ServiceRefusal("forbidden", what, hint=hint)
@@ -343,7 +342,7 @@ async def authorize(
     summary="Receive the browser after a sign-in",
 )
 async def callback(request: Request) -> Response:
-    """Complete a sign-in. It needs no key, because its `state` is secret and works once."""
+    """Complete a sign-in. Needs no key, because its `state` is secret and works only once."""
     context = context_of(request)
     await context.speak(request)
     service = context.service
@@ -385,7 +384,7 @@ async def shown(name: Name, context: Context) -> Response:
 
 @connection_router.post("/connections/{name}/test", response_model=HealthAnswer, summary="Test a connection")
 async def test(name: Name, context: Context) -> Response:
-    """Its health, owner and missing scopes. A connection that fails is an answer with `ok: false`, not a problem."""
+    """Its health, owner and missing scopes. A failing connection is reported as `ok: false`, not as a problem."""
     service, connections = context.service, context.connections
     await service.in_store(context.tenant, _one, connections, name)
     health = await service.in_vendor(context.tenant, connections.test, name, base_url=service.settings.base_url)
@@ -394,7 +393,7 @@ async def test(name: Name, context: Context) -> Response:
 
 @connection_router.delete("/connections/{name}", response_model=DeletedAnswer, summary="Revoke and delete a connection")
 async def delete(name: Name, context: Context, revoke: bool = True) -> Response:
-    """Have the vendor revoke the tokens. If it cannot be reached, nothing is deleted, unless `revoke=false`."""
+    """Have the vendor revoke the tokens. If it cannot be reached, nothing is deleted unless `revoke=false`."""
     service, connections = context.service, context.connections
     await service.in_store(context.tenant, _one, connections, name)
     revoked = await service.in_vendor(context.tenant, connections.disconnect, name, revoke=revoke)
@@ -403,7 +402,7 @@ async def delete(name: Name, context: Context, revoke: bool = True) -> Response:
 
 
 def _kind(service: Service, body: models.ConnectionRequest) -> tuple[Connection, str | None]:
-    """Return the kind of a connection and its OAuth address, which only the definition and the settings may name."""
+    """Return a connection's kind and OAuth address, which must come from the definition or the settings."""
     check_known("kind of connection", body.kind, service.connector.connections)
     kind, origin = service.connector.connections[body.kind], body.oauth_url
     origins = list((kind.oauth or {}).get("origins", {}))
@@ -434,7 +433,7 @@ async def _begin(context: RequestContext, body: models.ConnectionRequest, *, bou
 
 
 def _cookie(state_digest: str) -> str:
-    """Return the name of a sign-in's cookie, which is unique, because a browser may have begun several sign-ins."""
+    """Return the name of a sign-in's cookie. It is unique, because a browser may have begun several sign-ins."""
     return f"connector_sign_in_{state_digest[:16]}"
 
 

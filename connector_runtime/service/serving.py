@@ -29,7 +29,7 @@ from ..errors import InputError
 
 logger = logging.getLogger("connector_runtime.service")
 HEADERS = 10.0  # seconds for a client to send the headers of a request
-STARTUP_TIME = 10.0  # seconds; a worker that fails earlier counts as unable to start
+STARTUP_TIME = 10.0  # seconds; a worker that fails earlier is presumed unable to start
 KEEP_ALIVE = 30  # seconds for which an idle connection stays open
 GRACE = 15  # seconds that a shutdown waits for a run beyond its time limit
 LINGER = 5.0  # seconds for a closing connection to send its remaining data
@@ -86,7 +86,7 @@ def serve(app: Callable[[], Any], timeout: float, port: socket.socket, workers: 
 
 
 def _run(app: Callable[[], Any], timeout: float, port: socket.socket, *handled: signal.Signals) -> None:
-    """Run one worker. uvicorn raises the signal that ended it again; the handlers here ignore it."""
+    """Run one worker. uvicorn raises the signal that ended it a second time, which the handlers here ignore."""
     for name in handled:
         signal.signal(name, lambda number, frame: None)
     if multiprocessing.parent_process():
@@ -135,7 +135,7 @@ def _supervise(work: Callable[[], None], count: int) -> None:
 
 
 def _end_with_parent() -> None:
-    """End this worker when its parent is gone; otherwise it would keep running and occupy the port."""
+    """End this worker when its parent is gone, because it would otherwise keep occupying the port."""
     if parent := multiprocessing.parent_process():
         parent.join()
     while True:  # the first signal may arrive before the server handles signals
@@ -144,7 +144,7 @@ def _end_with_parent() -> None:
 
 
 class JsonLines(logging.Formatter):
-    """Formats a log record as one line of JSON, with only the type of an exception: its message may quote secrets."""
+    """Formats a log record as a line of JSON. Exceptions are shown by type only; their messages may quote secrets."""
 
     def format(self, record: logging.LogRecord) -> str:
         at = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))

@@ -1,4 +1,4 @@
-"""The settings of the service, which its operator chooses. Pure: data and its checks."""
+"""The settings that the service's operator chooses, and their checks. Pure."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class ServiceSettings:
     oauth_url: str | None = None  # the same for OAuth
     public_url: str | None = None  # where browsers and the vendor reach the service
     timeout: float = 60.0  # for one request; for one page of a stream
-    patience: float = 30.0  # for a client to send its body, or to read the next piece of an answer
+    patience: float = 30.0  # for a client to send its body, or to read the next piece of a response
     retries: int = 4  # of a request to the vendor, if a retry is safe; 0 if the caller retries
-    plan: str | None = None  # of the vendor's account: all workers together stay within its limits
+    plan: str | None = None  # of the vendor's account; all workers together stay within its limits
     share: float = 0.5  # the part of these limits that the service may use
     body: int = 1024 * 1024  # of a request
     files: int = 8 * 1024 * 1024  # of a request for an action that takes files, which it carries as base64
@@ -36,7 +36,7 @@ class ServiceSettings:
     concurrency: int = 512  # requests of all known tenants
     tenant_concurrency: int = 256  # requests of one tenant
     unknown_concurrency: int = 64  # requests with a body over 64 KiB whose tenant is not known yet
-    open: bool = False  # no key is needed on this machine, even if the store has or had keys
+    open: bool = False  # callers on this machine need no key, even if the store has or had keys
     clients: int = 256  # clients that stay ready, one for each connection
     credentials: Mapping[str, Any] = field(default_factory=dict)  # of the app that people sign in with
 

@@ -1,7 +1,7 @@
 """The state that all requests to one service share: settings, connector, store, and clients of tenants' connections.
 
-Each connection in use has one client, which stays ready and is shared by its runs. Each run checks in the store that
-the connection still exists and is the same. If too many clients are ready, the least recently used ones are closed.
+Each connection in use has one client, which its runs share. Every run checks in the store that the connection still
+exists and is the same. If too many clients are ready, the least recently used ones are closed.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ from .records import ApiKeys, Idempotency
 from .settings import ServiceSettings
 
 T = TypeVar("T")
-MARGIN = 30.0  # seconds beyond its time limit after which a run counts as dead
+MARGIN = 30.0  # seconds past its time limit after which a run is presumed dead
 PURGE_INTERVAL = 3600.0  # seconds between removals of old records
-TENANT_THREADS = {"store": 2, "work": 2, "vendor": 8}  # of each pool, at most for one tenant
+TENANT_THREADS = {"store": 2, "work": 2, "vendor": 8}  # maximum for one tenant, by pool
 
 
 class _ThreadedPacing(NamedTuple):
-    """A pacer whose store may be slow: its methods run in a thread, and their results are awaited."""
+    """A pacer whose methods run in a thread, because its store may be slow."""
 
     pacer: Pacing
     in_thread: Callable[..., Awaitable[Any]]
@@ -66,10 +66,7 @@ class _ReadyClient:
 
 
 class Service:
-    """One service: a connector for the tenants of one store. It belongs to one event loop.
-
-    `service_app` explains `tenant` and `token`. Raises `InputError` for a plan that the connector does not know.
-    """
+    """A connector for the tenants of one store, in one event loop; see `service_app`. Raises `InputError`."""
 
     def __init__(self, connector: Connector, store: Store, settings: ServiceSettings, tenant: Any, token: Any) -> None:
         check_plan(connector.profile.limits, settings.plan)
@@ -90,7 +87,7 @@ class Service:
         self._places: WeakValueDictionary[Any, asyncio.Semaphore] = WeakValueDictionary()  # by pool and tenant
 
     async def in_store(self, tenant: str | None, function: Callable[..., T], /, *arguments: Any) -> T:
-        """Run a function that waits for the store; without a tenant only if it is short."""
+        """Run a function that waits for the store. Calls without a tenant must be short."""
         return await self._in_thread("store", tenant, partial(function, *arguments))
 
     async def in_vendor(self, tenant: str, function: Callable[..., T], /, *arguments: Any, **keywords: Any) -> T:
@@ -98,11 +95,11 @@ class Service:
         return await self._in_thread("vendor", tenant, partial(function, *arguments, **keywords))
 
     async def in_work(self, tenant: str | None, function: Callable[..., T], /, *arguments: Any, **keywords: Any) -> T:
-        """Run a function that computes for long, such as one that reads, checks or writes large data."""
+        """Run a long computation, such as reading, checking or writing large data."""
         return await self._in_thread("work", tenant, partial(function, *arguments, **keywords))
 
     async def _in_thread(self, pool: str, tenant: str | None, work: Callable[[], T]) -> T:
-        """Run work in a thread of a pool. A tenant whose share of the pool is busy delays no other tenant."""
+        """Run work in a thread of a pool. A tenant that has used up its share of the pool delays no other tenant."""
         threads, key = self._threads.get(pool), tenant or work  # work without a tenant shares no limit
         places = self._places.setdefault((pool, key), asyncio.Semaphore(TENANT_THREADS[pool]))
 
@@ -122,8 +119,8 @@ class Service:
     async def lend(self, tenant: str, name: str | None, *, needed: bool = True) -> AsyncIterator[AsyncClient]:
         """Lend the client of a tenant's connection; without a name, of the service's token or the only connection.
 
-        If no connection is `needed`, as for choices that never change, a tenant without any gets an unconnected client.
-        Raises `ServiceRefusal` (404) if the tenant has no connection of this name, `AuthError` if it has none at all.
+        If no connection is `needed`, as for fixed choices, a tenant without one gets an unconnected client. Raises
+        `ServiceRefusal` (404) if the tenant has no connection of this name, or `AuthError` if it has none at all.
         """
         if name is None:
             try:
@@ -156,7 +153,7 @@ class Service:
                 await ready.client.aclose()
 
     async def _note(self, tenant: str, ready: _ReadyClient, error: AuthError | None) -> None:
-        with suppress(ConnectorError):  # the caller must learn how the run ended, not that this note was lost
+        with suppress(ConnectorError):  # the caller needs the outcome of the run, not of this note
             await self.in_store(tenant, ready.stored.stored.note, error and error.to_dict())
 
     async def forget(self, tenant: str, name: str) -> None:
@@ -171,7 +168,7 @@ class Service:
 
     @asynccontextmanager
     async def lifespan(self, app: Any) -> AsyncIterator[None]:
-        """Deliver webhooks and remove old records in the background while the service runs, whatever app serves it."""
+        """Deliver webhooks and remove old records in the background while any app serves this service."""
 
         def purge() -> None:
             if self.store.lease(f"lease/service/{self.connector.key}/purge", PURGE_INTERVAL / 2) is not None:
@@ -248,7 +245,7 @@ def named(function: Callable[..., T], *arguments: Any) -> T:
 
 
 async def within(seconds: float, running: Awaitable[T], *, changes: bool) -> T:
-    """Await a call for some seconds. Raises `ServiceRefusal` (504), which says whether a change may have been made."""
+    """Await a call for at most `seconds`, then raise `ServiceRefusal` (504); `changes`: it may have changed data."""
     try:
         async with asyncio.timeout(seconds):
             return await running

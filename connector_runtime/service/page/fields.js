@@ -64,7 +64,7 @@ function pairs(row, changed) {
   } };
 }
 
-// A field with choices from a list. The list's own parameters, such as whose meetings it has, are above the field.
+// A field with choices from a list. The list's own parameters, such as the user whose meetings it has, are above it.
 function choiceField(row, context) {
   const path = `v1/actions/${context.action}/inputs/${row.key}/choices`;
   const parameters = (row.parameters || []).map((parameter) => {

@@ -5,7 +5,7 @@ import { h, uniqueId } from "./dom.js";
 import { field } from "./fields.js";
 import { around, t } from "./words.js";
 
-// The effect of an action in a word.
+// The effect of an action in one word.
 export const effect = (name) => ({ read: t("read"), create: t("create"), update: t("update"), delete: t("delete") })[name] ?? t("by method");
 
 export function form(action, { changed, run, connection, actions }) {
@@ -98,7 +98,7 @@ export function form(action, { changed, run, connection, actions }) {
     element, inputs, button,
     limit: () => limit ? Math.max(1, Number(limit.value) || 25) : undefined,
     focus: () => ([...open.values()][0]?.control.input || picker).focus(),
-    // Shows problems at their fields, those of empty fields only if `all`; returns the others.
+    // Shows each problem at its field (at empty fields only if `all`), and returns the rest.
     showProblems(problems, all) {
       for (const { message } of open.values()) message.hidden = true;
       const rest = [];

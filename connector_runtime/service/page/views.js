@@ -1,9 +1,9 @@
-// Draws a request, a result or a problem. Values that the definition marks as secret appear only on a click.
+// Draws a request, a result or a problem. Values that the definition marks as secret are shown only after a click.
 
 import { h } from "./dom.js";
 import { t } from "./words.js";
 
-// The place of a problem, by the labels of the form.
+// The place of a problem, in terms of the form's labels.
 function place(where, action) {
   const [group, key, ...rest] = where.split(".");
   const row = group === "inputs" && action?.inputs.find((input) => input.key === key);
@@ -59,7 +59,7 @@ function veil(text) {
   return h("button", { type: "button", class: "veil", title: t("Show"), onclick: (event) => event.target.replaceWith(h("span", { class: "string" }, text)) }, `•••••• ${t("Show")}`);
 }
 
-// The list of a result as a table, if it has one.
+// The list in a result as a table, if it has one.
 export function table(data, secrets) {
   const [name, items] = Array.isArray(data) ? ["", data] : Object.entries(data || {}).find(([, value]) => Array.isArray(value) && value.length && typeof value[0] === "object") || [];
   if (!items) return null;

@@ -1,4 +1,4 @@
-// Translates the page's texts into the language of the service's answers. A text is its own key; {slots} are filled in.
+// Translates the page's texts into the language of the service's responses. A text is its own key; {slots} are filled.
 
 let words = {};
 export let locale = ""; // the person's choice; empty for the browser's language
