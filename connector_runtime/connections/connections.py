@@ -55,7 +55,7 @@ class PendingSignIns:
         self._store.put(self._prefix + digest(state), json_text.write({**data, "until": now + PENDING}), None)
 
     def take(self, state: str) -> dict[str, Any]:
-        """Invalidate a state and return its data. Raises `AuthError`, or `AlreadyConnected` if it was used already."""
+        """Invalidate a state and return its data. Raises `AuthError`, or `AlreadyConnected` after a success."""
         key, row = self._prefix + digest(state), None
         with suppress(DamagedEntry):
             row = self._store.value(key, self._read)

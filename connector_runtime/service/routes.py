@@ -105,7 +105,7 @@ async def run(key: str, context: Context, idempotency_key: IdempotencyKey = None
     if len(content) > LARGEST:
         first = None  # a read can simply run again
         if effect != "read":
-            what = Sentence("It was done, but its response exceeds {most} bytes and was not stored.", most=LARGEST)
+            what = Sentence("The run succeeded, but its response, over {most} bytes, was not stored.", most=LARGEST)
             hint = Sentence("Read the result from {vendor}; for another operation, use a new key.")
             first = ServiceRefusal("may_have_been_done", what, hint=hint, may_have_been_done=True)
     await _end(context, lock, first)

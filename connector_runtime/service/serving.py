@@ -118,7 +118,7 @@ def _supervise(work: Callable[[], None], count: int) -> None:
             workers[process] = time.monotonic()
         multiprocessing.connection.wait([process.sentinel for process in workers], timeout=0.5)
         for dead in [worker for worker in workers if worker.exitcode is not None and not signals]:
-            logger.error("worker %s ended with %s", dead.pid, dead.exitcode)
+            logger.error("worker %s ended with exit code %s", dead.pid, dead.exitcode)
             multiprocess.mark_process_dead(dead.pid)  # type: ignore[no-untyped-call]
             if dead.exitcode and dead.exitcode > 0 and time.monotonic() < workers[dead] + STARTUP_TIME:
                 signals.append(0)  # it could not start, so its replacement would not either

@@ -250,6 +250,6 @@ async def within(seconds: float, running: Awaitable[T], *, changes: bool) -> T:
         async with asyncio.timeout(seconds):
             return await running
     except TimeoutError:
-        what = Sentence("It took longer than {seconds} seconds.", seconds=f"{seconds:g}")
+        what = Sentence("The call took longer than {seconds} seconds.", seconds=f"{seconds:g}")
         hint = CHECK if changes else Sentence("Try again.")
         raise ServiceRefusal("timeout", what, hint=hint, retriable=not changes, may_have_been_done=changes) from None

@@ -334,7 +334,7 @@ class Deliveries:
                 if leased is not None:
                     await self._deliver(leased)
             except StoreError as error:
-                logger.error("Event %s stays in the store, which fails: %s", event.event_id, error)
+                logger.error("Event %s stays in the store, which has failed: %s", event.event_id, error)
             except Exception:
                 logger.exception("A delivery failed; its event stays in the inbox")
             finally:
@@ -390,7 +390,7 @@ class Deliveries:
             try:
                 return await stored(write, *arguments)
             except StoreError as error:
-                logger.error("The inbox cannot be written; this is tried again: %s", error)
+                logger.error("The inbox cannot be written; trying again: %s", error)
                 await asyncio.sleep(self._pace.poll)
 
     async def _release(self, event: InboxEntry) -> None:

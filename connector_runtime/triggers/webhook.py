@@ -35,7 +35,7 @@ VENDOR_ONLY = "Only the vendor's own requests are accepted."
 OWN = {
     "event": (Sentence("Event"), Sentence("The event's name; * stands for any text, as in meeting.*")),
     "account": (Sentence("Account"), Sentence("The ID of the account that the event is about.")),
-    "object": (Sentence("Object"), Sentence("The ID of what the event is about.")),
+    "object": (Sentence("Object"), Sentence("The ID of the object that the event is about.")),
 }
 
 

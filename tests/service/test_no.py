@@ -271,12 +271,12 @@ def test_what_takes_too_long_says_whether_it_may_have_been_done(start: Start, zo
         choices = "/v1/actions/get-meeting/inputs/meeting_id/choices"
         zoom.inject(delay=1.0, times=9)
         read = client.post(choices, json={})
-        assert problem(read) == whole(*late, "It took longer than 0.3 seconds.", "Try again.", retriable=True)
+        assert problem(read) == whole(*late, "The call took longer than 0.3 seconds.", "Try again.", retriable=True)
         listed = client.post(STREAM, json={})
-        assert problem(listed) == whole(*late, "It took longer than 0.3 seconds.", "Try again.", retriable=True)
+        assert problem(listed) == whole(*late, "The call took longer than 0.3 seconds.", "Try again.", retriable=True)
         changed = client.post(CREATE.replace("run", "stream"), json=MEETING)
         look = "The change may have been made. Check in Zoom before you send it again."
-        wanted = whole(*late, "It took longer than 0.3 seconds.", look, may_have_been_done=True)
+        wanted = whole(*late, "The call took longer than 0.3 seconds.", look, may_have_been_done=True)
         assert problem(changed) == wanted
 
 

@@ -113,7 +113,7 @@ def test_a_store_that_fails_after_the_handler_is_asked_until_it_works_and_the_ha
     store.fails = {"put done": 3}
     run_until(receiver, seen.append, lambda: store.scan("inbox/webhook/done/") and not list(receiver.inbox.waiting()))
     assert (len(seen), store.failed) == (1, ["put done"] * 3)
-    assert caplog.text.count("The inbox cannot be written; this is tried again: The disk is away.") == 3
+    assert caplog.text.count("The inbox cannot be written; trying again: The disk is away.") == 3
 
 
 def test_an_inbox_that_cannot_be_read_is_looked_at_again(trigger: Trigger, caplog: pytest.LogCaptureFixture) -> None:
@@ -126,7 +126,7 @@ def test_an_inbox_that_cannot_be_read_is_looked_at_again(trigger: Trigger, caplo
 
 
 BROKEN = [
-    (StoreError("The disk is away."), "stays in the store, which fails: The disk"),
+    (StoreError("The disk is away."), "stays in the store, which has failed: The disk"),
     (KeyError("x"), "A delivery failed; its event stays"),
 ]
 
