@@ -67,27 +67,21 @@ def _show(context: Context, arguments: list[str]) -> None:
         if names:
             put(f"  {kind} scopes, any of: {', '.join(names)}")
     put("")
-    print_table(list(_fields(event.schema, event.schema.get("$defs", {}))), indent="  ")
+    print_table(list(_fields(event.schema)), indent="  ")
     put("\nsample:")
     print_json(event.sample)
 
 
-def _fields(schema: Mapping[str, Any], shared: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    if "$ref" in schema:
-        schema = shared[schema["$ref"].removeprefix("#/$defs/")]
+def _fields(schema: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
     for name, inner in schema.get("properties", {}).items():
-        while "$ref" in inner:
-            inner = shared[inner["$ref"].removeprefix("#/$defs/")]
         path = f"{prefix}.{name}" if prefix else name
-        facts = [str(inner.get("format") or inner.get("type") or ("text" if "const" in inner else "any"))]
-        if "enum" in inner:
-            facts.append(f"one of {', '.join(json.dumps(value) for value in inner['enum'])}")
-        if name in schema.get("required", ()):
-            facts.append("always present")
+        facts = [str(inner.get("format") or inner.get("type", ["any"])[0])]  # the documented type comes first
+        if "examples" in inner:
+            facts.append(f"such as {', '.join(json.dumps(value) for value in inner['examples'])}")
         yield path, " · ".join(facts)
-        yield from _fields(inner, shared, path)
+        yield from _fields(inner, path)
         if "items" in inner:
-            yield from _fields(inner["items"], shared, f"{path}[]")
+            yield from _fields(inner["items"], f"{path}[]")
 
 
 def listen(context: Context, arguments: list[str]) -> None:

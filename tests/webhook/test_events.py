@@ -52,15 +52,12 @@ def test_every_sample_can_be_received_and_says_which_event_it_is(trigger: Trigge
 
 def test_a_schema_says_what_the_documentation_says_of_a_field(trigger: Trigger) -> None:
     started = trigger.events["meeting.started"]
-    shape = started.schema["properties"]["payload"]["properties"]["object"]
-    shape = started.schema["$defs"][shape["$ref"].rpartition("/")[2]] if "$ref" in shape else shape
-    assert shape["properties"]["id"] == {"type": "string"}
-    assert "host_id" in shape["required"] and "timezone" not in shape["required"]
+    fields = started.schema["properties"]["payload"]["properties"]["object"]["properties"]
+    assert [*fields] == ["id", "uuid", "host_id", "host_email", "topic", "type", "start_time", "timezone", "duration"]
+    assert (fields["id"]["type"][0], fields["duration"]["type"][0]) == ("string", "integer")  # Zoom's comes first
+    assert fields["type"]["examples"] == [0, 1, 2, 3, 4, 7, 8]
+    assert fields["start_time"]["format"] == "date-time"
     assert "meeting:read:meeting" in started.scopes["granular"]
-    validator = Draft202012Validator(trigger.events["meeting.created"].schema)
-    sample = json.loads(json.dumps(trigger.events["meeting.created"].sample))
-    sample["payload"]["object"]["id"] = "123"  # a number in this event
-    assert not validator.is_valid(sample)
 
 
 def test_each_event_is_a_named_trigger_of_the_catalogue(connector: Connector) -> None:
@@ -183,7 +180,7 @@ def test_a_trigger_receives_even_where_its_events_file_is_broken(tmp_path: Path)
         _ = hook.events
 
 
-def test_shared_shapes_come_along_with_the_schema_that_uses_them() -> None:
+def test_shared_shapes_stand_in_the_schema_that_uses_them() -> None:
     data = {
         "$defs": {"id": {"type": "string"}, "thing": {"properties": {"id": {"$ref": "#/$defs/id"}}}, "unused": {}},
         "events": {
@@ -196,9 +193,8 @@ def test_shared_shapes_come_along_with_the_schema_that_uses_them() -> None:
             }
         },
     }
-    schema = catalogued(data)["a"].schema
-    assert sorted(schema["$defs"]) == ["id", "thing"]
-    assert not Draft202012Validator(schema).is_valid({"thing": {"id": 1}})
+    text = {"type": ["string", "number", "boolean", "null"]}
+    assert catalogued(data)["a"].schema == {"properties": {"thing": {"properties": {"id": text}}}}
     assert list(faults(data, "events.json")) == []
 
 
