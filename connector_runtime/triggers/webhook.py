@@ -163,10 +163,10 @@ class Notification:
     """One verified event.
 
     `event` is its name ("" if it has none), `time` its time, `account` and `object` the ids of its account and subject
-    as strings, and `payload` the unchanged JSON body. `event_id` is the same for all repeats; `repeat` is the vendor's
-    id of the delivery. `disconnects` is true if consent was withdrawn. `users` are the ids and email addresses of the
-    event's users. `app` is the client id in the event, and `sender` the client id whose secret signed it, or None if
-    secrets are not configured by client id.
+    as strings, `objects` the ids of all its subjects, and `payload` the unchanged JSON body. `event_id` is the same for
+    all repeats; `repeat` is the vendor's id of the delivery. `disconnects` is true if consent was withdrawn. `users`
+    are the ids and email addresses of the event's users. `app` is the client id in the event, and `sender` the client
+    id whose secret signed it, or None if secrets are not configured by client id.
     """
 
     event: str
@@ -176,6 +176,7 @@ class Notification:
     repeat: str | None
     event_id: str
     disconnects: bool
+    objects: frozenset[str] = frozenset()
     users: frozenset[str] = frozenset()
     app: str | None = None
     sender: str | None = None
@@ -223,11 +224,12 @@ class Filter:
         """Return whether the flow wants the event."""
         if self.patterns and not any(pattern.fullmatch(event.event) for pattern in self.patterns):
             return False
-        if any(getattr(event, key) not in texts for key, texts in self.own):
+        own = {"account": (event.account,), "object": event.objects}
+        if any(texts.isdisjoint(own[key]) for key, texts in self.own):
             return False
         for row, texts in self.rows:
-            items = [dig(event.headers if kind == "header" else event.payload, steps) for kind, steps in row]
-            if not any(isinstance(item, str | int | float) and item != "" and text_of(item) in texts for item in items):
+            values = [_values(event.headers if kind == "header" else event.payload, steps) for kind, steps in row]
+            if texts.isdisjoint(text_of(value) for each in values for value in each):
                 return False
         return True
 
@@ -386,40 +388,42 @@ class Trigger:
     def _notification(
         self, body: bytes, headers: Mapping[str, str], payload: dict[str, Json], sender: str | None
     ) -> Notification:
-        values: dict[str, Json] = {}
-        texts: dict[str, str] = {}
-        users: set[str] = set()
-        for word, places in self.event.items():
-            for kind, steps in places:
-                value = headers.get(steps[0]) if kind == "header" else dig(payload, steps)
-                if value is None or value == "":
-                    continue
-                is_text = type(value) in (str, int, float)
-                if word == "user":  # each place may name a user of the event
-                    users |= {text_of(value)} if is_text else set()
-                    continue
-                values[word] = value
-                if is_text:
-                    texts[word] = text_of(value)
-                break
+        places = {
+            word: (_values(headers if kind == "header" else payload, steps) for kind, steps in listed)
+            for word, listed in self.event.items()
+        }
+        users = frozenset(text_of(value) for values in places.pop("user", ()) for value in values)  # of all places
+        found = {word: next(filter(None, each), []) for word, each in places.items()}
+        texts = {word: text_of(values[0]) for word, values in found.items() if values}
         name, disconnect_when = texts.get("name", ""), self.disconnect_when
         # if a header names the event, two different events may have the same body
         prefix = name.encode() + b"\n" if self.event["name"][0][0] == "header" else b""
         return Notification(
             event=name,
-            time=datetimes.instant(values.get("time")),
+            time=datetimes.instant(next(iter(found.get("time", ())), None)),
             account=texts.get("account"),
             object=texts.get("object"),
             repeat=texts.get("repeat"),
             event_id=hashlib.sha256(prefix + body).hexdigest(),
             disconnects=disconnect_when is not None and conditions.holds(disconnect_when, partial(at, payload)),
-            users=frozenset(users),
+            objects=frozenset(map(text_of, found.get("object", ()))),
+            users=users,
             app=texts.get("app"),
             sender=sender,
             payload=payload,
             body=bytes(body),
             headers={name: headers[name] for name in self._names[0] if name in headers},
         )
+
+
+def _values(data: Any, steps: tuple[str, ...]) -> list[Json]:
+    """The strings and numbers at a place, in which `*` stands for every item of a list."""
+    if "*" in steps:
+        star = steps.index("*")
+        items = dig(data, steps[:star])
+        return [value for item in items for value in _values(item, steps[star + 1 :])] if type(items) is list else []
+    value = dig(data, steps)
+    return [value] if type(value) in (str, int, float) and value != "" else []
 
 
 def _pattern(name: str) -> re.Pattern[str]:
