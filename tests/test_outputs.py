@@ -112,6 +112,12 @@ def test_a_recording_type_may_be_text_or_a_number_and_a_license_may_exceed_2_to_
     assert user.is_valid({"type": 3, "phone_numbers": [{"label": ""}]})
 
 
+def test_a_recording_whose_end_is_null_fits() -> None:
+    recordings = Draft202012Validator(output("get-meeting-recordings")["schema"])
+    for word in ("recording_files", "participant_audio_files"):
+        assert recordings.is_valid({word: [{"id": "a", "recording_end": None}]})
+
+
 def test_what_is_said_beside_a_reference_adds_to_it() -> None:
     meeting, webinar = (output(f"add-{kind}-registrant")["schema"]["properties"] for kind in ("meeting", "webinar"))
     assert set(meeting) - set(webinar) == {"participant_pin_code"}
