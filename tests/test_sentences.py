@@ -131,6 +131,25 @@ def test_an_input_that_is_not_used_is_to_be_cleared_and_nothing_else_is_said_of_
 
 
 @pytest.mark.parametrize(
+    ("inputs", "wrong"),
+    [
+        ({"type": "Recurring", "type_recurrence": 2, "weekly_day": [3]}, ["type"]),  # refused
+        ({"type": 8, "type_recurrence": "Weekly", "weekly_day": [3]}, ["type_recurrence"]),
+        ({"type": 8, "type_recurence": 2, "weekly_day": [3]}, ["type_recurence"]),  # misspelt
+        ({"type": 8, "type_recurrence": "Weekly", "weekly_day": [9]}, ["type_recurrence", "weekly_day.0"]),
+        ({"type": 2, "type_recurrence": 1, "weekly_day": [3]}, ["type_recurrence", "weekly_day"]),  # true in any case
+        ({"type": "Recurring", "weekly_day": [3]}, ["type", "weekly_day"]),
+    ],
+)
+def test_a_condition_on_an_input_that_is_wrong_itself_is_no_reason_to_complain(
+    connector: Connector, inputs: dict[str, object], wrong: list[str]
+) -> None:
+    with pytest.raises(InputError) as caught:
+        connector.actions["create-meeting"].preview({"user_id": "me", **inputs})
+    assert sorted(problem.where for problem in caught.value.problems) == [f"inputs.{each}" for each in wrong]
+
+
+@pytest.mark.parametrize(
     ("code", "told"), [("en", "enter 6 to 10 digits"), ("de", "Geben Sie 6 bis 10 Ziffern ein")], ids=["en", "de"]
 )
 def test_a_pattern_says_what_to_enter_in_its_own_words(connector: Connector, code: str, told: str) -> None:

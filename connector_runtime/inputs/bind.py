@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from ..errors import MOST, InputError, Problem
 from ..language import conditions
-from ..language.schema_faults import Fault, fits, kind_of, nearest
+from ..language.schema_faults import Fault, closest, fits, kind_of, nearest
 from ..model import Condition, Input, InputTable, Rule
 from ..sentences import Sentence, both, either, labels
 from ..structs import shows
@@ -252,6 +252,11 @@ class InputReading:
                 is_met = constraint.unless is not None and conditions.holds(constraint.unless, touched.get)
                 if not is_met and conditions.holds(constraint.when, touched.get):
                     broken.append(constraint)
+        if any(each.unless for each in broken):  # a condition on an input that is missing, refused or misspelt is open
+            rows, unknown = accepts.spec.by_name, {*accepts.needed} - present
+            names = islice(self.rejects, MAX_SUGGESTIONS)
+            unknown |= {rows[name].key if name in rows else closest(name, rows) or "" for name in names}
+            broken = [each for each in broken if unknown.isdisjoint(test.name for test in each.unless or ())]
         return broken
 
     def with_defaults(self, cleared: dict[str, Any]) -> dict[str, Any]:
