@@ -26,7 +26,7 @@ ADDED = {  # what that document lacks: named in Zoom's changelog, or told of the
     "add-webinar-registrant": {"status", "share_url"},
     "list-users-chat-messages": {"messages[].sender_member_id"},
 }
-SECRET = re.compile(r"start_url|(.*_)?(password|passcode|token|download_url|host_key|pin_code)")
+SECRET = re.compile(r"start_url|(.*_)?(password|passcode|token|download_url|play_url|host_key|pin_code)")
 FORMATS = FormatChecker()
 
 
@@ -263,6 +263,7 @@ def by_name(data: Any) -> Any:
             for name, value in data.items()
         }
     if isinstance(data, str) and "://" in data:
+        data = re.sub(r"(?<=Passcode: )\S+", "***", data)  # of an invitation
         return re.sub(r"(?<=[?&])(pwd|tk|zak|token|access_token)=[^&\s]+", r"\1=***", data)
     return [by_name(item) for item in data] if isinstance(data, list) else data
 

@@ -112,8 +112,23 @@ def test_a_name_is_known_by_its_words() -> None:
     ],
 )
 def test_secrets_in_the_query_of_a_url_are_masked_wherever_the_url_stands(text: str, shown: str) -> None:
-    assert secrets.in_url(text) == shown
+    assert secrets.in_text(text) == shown
     assert secrets.hide({"any": [text]}) == {"any": [shown]}
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("Meeting ID: 812 7943\r\nPasscode: x7Kp2q\r\n", "Meeting ID: 812 7943\r\nPasscode: ***\r\n"),
+        ("Passcode: 858585. One tap: +1,,812#,,*858585#", "Passcode: ***. One tap: +1,,812#,,****#"),
+        ("Kenncode: geheim12, bis morgen", "Kenncode: ***, bis morgen"),
+        ("Access token: abcdef and Key: C major", "Access token: *** and Key: C major"),
+        ("Topic: a password reset at 12:30", "Topic: a password reset at 12:30"),
+    ],
+)
+def test_a_word_after_a_name_that_sounds_secret_is_masked_wherever_it_stands(text: str, shown: str) -> None:
+    assert secrets.in_text(text) == shown
+    assert secrets.hide({"invitation": text}) == {"invitation": shown}
 
 
 def test_a_model_sees_no_secret_that_only_its_name_tells(connector: Connector) -> None:

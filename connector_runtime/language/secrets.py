@@ -15,11 +15,13 @@ MASK = "***"
 SECRET_WORD = "x-secret"
 WORDS = re.compile(r"[A-Z]{1,100}(?![a-z])|[A-Z]?[a-z]{1,100}|[0-9]{1,100}")
 SECRET = re.compile(  # the last word of the name of a secret
-    "pass(word|wd|code|phrase|key)?|pwd?|secrets?|credentials?|auth(orization)?|cookies?|sig(nature)?|jwt|otp|pin|zak|tk"
+    "(pass|kenn)(word|wd|wort|code|phrase|key)?|pwd?|secrets?|credentials?|auth(orization)?|cookies?|sig(nature)?|jwt|otp"
+    "|pin|zak|tk"
 )
 KEYS = re.compile("api|app|auth|access|account|client|host|private|secret|shared|signing|encryption|stream")
 PAGES = re.compile("page|next|prev|previous|continuation|sync|cursor|start")  # `page_token` and the like are cursors
 PARAMETER = re.compile(r"[?&#;]([\w.\[\]-]{1,99})=([^&#\s\"'<>]+)")
+STATED = re.compile(r"\b([A-Za-z]{2,30}) ?: ?([^\s\"]{1,99})")  # in text for people: `Passcode: x7Kp2q`
 ESCAPE = re.compile("%[0-9A-F]{2}")
 MIN_LENGTH = 6  # characters; a shorter secret is masked only as a whole word, as other words may contain it
 
@@ -60,7 +62,7 @@ def request_text(request: Request, *, whole: bool = False) -> str:
     if not whole:
         names = ", ".join(name for name, _ in request.headers)
         return f"{request.method} {request.template}, {len(request.content or b'')} bytes, headers {names}"
-    lines = [f"{request.method} {in_url(request.shown)}"]
+    lines = [f"{request.method} {in_text(request.shown)}"]
     lines += [f"{name}: {MASK if sounds_secret(name) else value}" for name, value in request.headers]
     if request.body is not None:
         is_file = isinstance(request.body, Mapping) and "base64" in request.body
@@ -68,11 +70,12 @@ def request_text(request: Request, *, whole: bool = False) -> str:
     return "\n".join(lines)
 
 
-def in_url(text: str) -> str:
-    """Mask the query parameters of the URLs in a text if their names sound secret."""
-    if "://" not in text:
-        return text
-    return PARAMETER.sub(lambda match: f"{match[0][0]}{match[1]}={MASK}" if _in_query(match[1]) else match[0], text)
+def in_text(text: str) -> str:
+    """Mask the query parameters of URLs in a text if their names sound secret, and words that follow such a name."""
+    if "://" in text:
+        text = PARAMETER.sub(lambda match: f"{match[0][0]}{match[1]}={MASK}" if _in_query(match[1]) else match[0], text)
+    stated = {match[2].rstrip(".,;)") for match in STATED.finditer(text) if sounds_secret(match[1])} - {MASK}
+    return str(mask(text, stated)) if stated else text
 
 
 def _in_query(name: str) -> bool:
@@ -103,7 +106,7 @@ def hide(data: Json, *schemas: Any) -> Json:
     """Replace each secret in data with `***`.
 
     Secrets are the values, except null, that at least one schema marks. Unless a schema says `x-secret: false`, they
-    are also the non-empty strings and numbers whose name sounds secret, and URL parameters with such a name.
+    are also the non-empty strings and numbers whose name sounds secret, and in texts what follows such a name.
     """
     return _hidden(data, [face for schema in schemas for face in _faces(schema)], "")
 
@@ -119,7 +122,7 @@ def _hidden(data: Json, faces: list[Mapping[str, Any]], name: str) -> Json:
         return [_hidden(item, _within(faces, index), name) for index, item in enumerate(data)]
     if not data or isinstance(data, bool) or any(face.get(SECRET_WORD) is False for face in faces):
         return data
-    return MASK if sounds_secret(name) else in_url(data) if isinstance(data, str) else data
+    return MASK if sounds_secret(name) else in_text(data) if isinstance(data, str) else data
 
 
 def _within(faces: list[Mapping[str, Any]], key: str | int) -> list[Mapping[str, Any]]:
