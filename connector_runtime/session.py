@@ -64,7 +64,8 @@ class CallOptions(TypedDict, total=False):
     `clear` lists the inputs whose fields should be cleared. `cursor`, from a page, a result or an error, continues a
     list. `deadline` bounds the call with its attempts and pauses, in seconds. With `recover`, the client looks for the
     object before it repeats a create whose response was lost; the definition must support this. `idempotency_key` is
-    sent to the vendor, which must accept one. `locale` is the language of warnings and errors.
+    sent to the vendor, which must accept one. `locale` is the language of warnings and errors. `largest` bounds
+    the items of a list in bytes of JSON; the first item is always returned, and `cursor` continues the list.
     """
 
     clear: Iterable[str]
@@ -73,6 +74,7 @@ class CallOptions(TypedDict, total=False):
     recover: bool
     idempotency_key: str | None
     locale: str | None
+    largest: int | None
 
 
 class ChoicesOptions(TypedDict, total=False):
@@ -161,6 +163,7 @@ class Session:
         recover: bool = False,
         idempotency_key: str | None = None,
         locale: str | None = None,
+        largest: int | None = None,
     ) -> tuple[Action, Steps]:
         """Return an action and the steps of a call, which output `Page`s. Raises `InputError`."""
         self._check_open()
@@ -185,7 +188,7 @@ class Session:
                 refuse_values(self._kind, key, bound.values)
             seconds = self._deadline if deadline is None else deadline
             is_observed = self._observe is not None or logger.isEnabledFor(logging.DEBUG)
-            shared = (self._account, is_observed, self._caller)
+            shared = (self._account, is_observed, self._caller, largest)
             terms = CallTerms(limit, cursor, self._retries, seconds, idempotency_key, *shared)
             if recover and action.recover is not None:
                 other = connector.action(action.recover.action)

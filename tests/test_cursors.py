@@ -50,6 +50,32 @@ def test_a_limit_inside_a_page_goes_on_inside_that_page(connector: Connector) ->
     assert again.sent[0].url.endswith("?page_size=4&next_page_token=t")  # a page's token knows the size it was made for
 
 
+@pytest.mark.parametrize("largest", [1, 40, 60, 61, 1000])
+def test_a_list_that_is_cut_at_a_size_goes_on_with_the_next_item(connector: Connector, largest: int) -> None:
+    from connector_runtime.calls.exchange import CallTerms, exchange, fold
+
+    from .test_retries import Play, say
+
+    action = connector.actions["list-users"]
+    users = [{"id": f"user {number}", "dept": "x" * number} for number in range(6)]
+    answers = [
+        say({"users": users[:4], "next_page_token": "t"}),
+        say({"users": users[4:], "next_page_token": ""}),
+    ]
+    found: list[Any] = []
+    cursor = None
+    while True:
+        later = cursor is not None and json.loads(base64.urlsafe_b64decode(cursor + "==="))[3] == "t"
+        terms = CallTerms(largest=largest, cursor=cursor)
+        part = fold(Play(*answers[later:])(exchange(action, action.bind({}), terms)), action.paging)
+        items = part.data["users"]
+        assert items and (len(items) == 1 or sum(len(json.dumps(item)) for item in items) <= largest + 6 * len(items))
+        found += items
+        if (cursor := part.cursor) is None:
+            break
+    assert found == users
+
+
 def test_an_error_in_the_middle_says_what_was_read_and_where_to_go_on(make: Any, zoom: Sandbox) -> None:
     from zoom_connector import load
 

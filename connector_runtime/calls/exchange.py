@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, Generator, Iterable, Mapping
 from datetime import datetime, timedelta
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 from ..errors import (
@@ -24,7 +25,7 @@ from ..errors import (
     said,
 )
 from ..inputs.bind import BoundInputs
-from ..language import conditions, datetimes, places
+from ..language import conditions, datetimes, json_text, places
 from ..language.places import Answer
 from ..model import NOTHING, Json, Page, Paging, Recover, Response, Result
 from ..pacing.permit import permit_of
@@ -51,7 +52,7 @@ class CallTerms(NamedTuple):
     `limit` is the maximum number of items of a list, and `cursor` continues the list. `retries` is the maximum number
     of retries per request. `deadline` limits the whole call, in seconds. `key` is the caller's idempotency key.
     `account` is the account whose limits apply; it has a `pacer` if its plan is declared, or after the first refusal.
-    `observed` is true if an observer gets each attempt. `caller` is passed to `permit_of`.
+    `observed` is true if an observer gets each attempt. `caller` is for `permit_of`. `largest` bounds a list in bytes.
     """
 
     limit: int | None = None
@@ -62,6 +63,7 @@ class CallTerms(NamedTuple):
     account: Any = None
     observed: bool = False
     caller: str = ""
+    largest: int | None = None
 
 
 PLAIN = CallTerms()
@@ -108,7 +110,7 @@ class _CallSteps:
     def paged(self, paging: Paging, digest: str, position: pages.ListPosition) -> Steps:
         yield from self.begin()
         self.draft = pages.page_draft(paging, self.draft, position)
-        limit, warnings = self.terms.limit, self.warnings
+        limit, room, warnings = self.terms.limit, self.terms.largest, self.warnings
         visited, count, empty, last = {places.text_of(position.value)}, 0, 0, None
         while True:
             try:
@@ -125,6 +127,10 @@ class _CallSteps:
             except ApiError as error:  # raised after this page is yielded
                 paging_error = error
             items = page_items[position.skip : None if limit is None else position.skip + limit - count]
+            if room is not None:
+                ends = [*accumulate(len(json_text.write(item)) + 1 for item in items)]
+                items = items[: sum(end <= room for end in ends) or not count]
+                room -= ends[len(items) - 1] if items else 0
             count += len(items)
             read = position.skip + len(items)
             if following is None and paging_error is None and read == len(page_items) and self.terms.cursor is None:
@@ -137,7 +143,7 @@ class _CallSteps:
                 paging_error.items_read = count
                 paging_error.speak(self.book)
                 raise paging_error
-            if following is None or (limit is not None and count >= limit):
+            if following is None or read < len(page_items) or (limit is not None and count >= limit):
                 return
             value, empty = places.text_of(following.value), 0 if page_items else empty + 1
             is_stuck = page_items and page_items == last and paging.next[following.style or 0].plus == "count"
@@ -344,7 +350,8 @@ def recovering(action: Action, bound: BoundInputs, terms: CallTerms, other: Acti
             raise failure
         yield Wait(pause)
         inputs = {name: bound.values[ours] for name, ours in rule.inputs.items() if ours in bound.values}
-        looking = exchange(other, other.bind(inputs), terms._replace(limit=None, cursor=None, key=None, deadline=left))
+        own = terms._replace(limit=None, cursor=None, key=None, deadline=left, largest=None)
+        looking = exchange(other, other.bind(inputs), own)
         try:
             matches = yield from _matches(looking, rule, sent, began)
         except ConnectorError as error:  # it is still unknown whether the object exists
