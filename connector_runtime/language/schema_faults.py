@@ -35,17 +35,17 @@ KINDS = {
 }
 
 
-def nearest(name: str, known: Iterable[str], otherwise: str = "") -> str:
-    """Return ` Did you mean 'topic'?` if a known name is close, or else the other remedy."""
-    close = closest(name, known)
+def nearest(name: str, known: Iterable[str], otherwise: str = "", least: float = 0.6) -> str:
+    """Return ` Did you mean 'topic'?` if a known name is close, at `least` so much of 1, or else the other remedy."""
+    close = closest(name, known, least)
     return Sentence(" Did you mean '{name}'?", name=close) if close is not None else otherwise and f" {otherwise}"
 
 
-def closest(name: str, known: Iterable[str]) -> str | None:
+def closest(name: str, known: Iterable[str], least: float = 0.6) -> str | None:
     """Return the known name that `name` may be a misspelling of."""
     from difflib import get_close_matches  # only needed for a mistake
 
-    return next(iter(get_close_matches(name, list(known), n=1)), None) if len(name) <= LONGEST else None
+    return next(iter(get_close_matches(name, list(known), 1, least)), None) if len(name) <= LONGEST else None
 
 
 def kind_of(value: Any) -> str:

@@ -1,15 +1,17 @@
 """Actions as tools for a language model: their selection, schemas, calls and output, and the server that offers them.
 
-A tool outputs an object with `data` and, where they apply, `cursor`, `warnings`, `unexpected` and `error`. The
-embedding program lends a client for each call and so chooses the connection. Over stdio, stdout is for the protocol
-alone.
+A tool outputs an object with `data`, or `done` and `changed`, and where they apply, `cursor`, `warnings`, `unexpected`
+and `error`. The embedding program lends a client for each call and so chooses the connection. Over stdio, stdout is for
+the protocol alone.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing
+from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple, cast
 
@@ -26,10 +28,11 @@ from ..definitions.connector import Connector
 from ..definitions.forms import asides_of, form_schema
 from ..errors import ConnectorError, InputError, Problem
 from ..inputs.bind import BoundInputs
-from ..language import json_text
+from ..language import json_text, patterns, secrets
 from ..language.schema_faults import nearest, schema_faults
 from ..language.secrets import SECRET_WORD
-from ..model import Condition, Input, Json, Page, Result
+from ..model import Choice, Condition, Input, Json, Page, Result
+from ..types.base import is_blank_item
 
 Lend = Callable[[Any], AbstractAsyncContextManager[AsyncClient]]
 Context = ServerRequestContext[Any, Any]
@@ -38,14 +41,10 @@ MAX_LIMIT = 1000
 MAX_DEPTH = 64  # levels of nesting that every client can read
 MAX_INTEGER = 2**53  # JavaScript rounds larger integers, so they are sent as strings
 MAX_LABELS = 30  # an input with more choices does not list them in its description
-SHAPES = {"date": "Such as 2026-11-01", "datetime": "Such as 2026-11-01T09:00:00Z"}
-EFFECTS: Mapping[str | None, str] = {
-    "read": "Changes nothing.",
-    "create": "Creates something new with each call.",
-    "update": "Changes existing data.",
-    "delete": "Deletes data, perhaps for good.",
-    None: "Can read, change or delete data, depending on its inputs.",
-}
+LARGEST, LARGEST_LIST = 23_000, 20_000  # bytes of a result's data and of its items: four are about one token
+EXAMPLES = {"date": "2026-11-01", "datetime": "2026-11-01T09:00:00Z"}
+FOR_FORMS = re.compile(r"\bdefault content\b|^\w+ an? value f(rom|orm) the \w+ list\b|\bhttps?://\S+$")  # sentences
+LEAD = re.compile(r"^(Provide|Enter|Input|Specify) (?=an? |the |one |your |\w+ fields )(an? (\w+ )?value for )?")
 OPTIONS = {  # arguments that are not inputs of the action
     "limit": f"Maximum number of items; {LIMIT} if left out.",
     "cursor": "Continues after the result that had this cursor; repeat the other arguments unchanged.",
@@ -89,11 +88,12 @@ def tools(connector: Connector, offer: ToolFilter) -> dict[str, Tool]:
         options = ("limit", "cursor") if action.paging is not None else ()  # inputs must not use these names
         options = (*options, "clear") if any(row.clear for row in action.inputs.values()) else options
         hints = {f"{word}_hint": value for word, value in safety(action.effect).items()}
+        hints["destructive_hint"] |= action.effect == "update"  # to the protocol, whatever overwrites destroys
         data = data_schema(action, offer.secrets)
         listed = mcp_types.Tool(
             name=key,
             title=action.label,
-            description=_sentences((action.description, action.summary, EFFECTS[action.effect])),
+            description=_sentences((action.description,)),
             input_schema=_input_schema(action, offered, options),
             output_schema=_output_schema(action, data),
             annotations=mcp_types.ToolAnnotations(title=action.label, open_world_hint=True, **hints),
@@ -106,11 +106,11 @@ def withheld(action: Action, offer: ToolFilter) -> str | None:
     """Return the reason why an action is not offered as a tool, or None if it is."""
     effects = safety(action.effect)
     if offer.read_only and not effects["read_only"]:
-        return "is not offered here: only read actions are"
+        return "is not offered here: only read actions are, by the option --read-only"
     if effects["destructive"] and not offer.destructive:
         return "is not offered here: it can destroy data, which requires the option --destructive"
     if offer.only and not any(fnmatchcase(action.key, pattern) for pattern in offer.only):
-        return "is not offered here: it is not among the chosen actions"
+        return "is not offered here: it is not among the chosen actions of the option --only"
     return None
 
 
@@ -137,9 +137,13 @@ def _input_schema(action: Action, offered: Collection[str], options: tuple[str, 
 
 
 def _descriptions(action: Action, row: Input, offered: Collection[str]) -> Iterator[str | None]:
-    yield row.comments
-    if row.type in SHAPES:
-        yield SHAPES[row.type]
+    said = " ".join(part for part in re.split(r"(?<=[.!?])\s+", row.comments) if not FOR_FORMS.search(part))
+    yield (said := LEAD.sub("", said))[:1].upper() + said[1:]
+    zone = next((key for key in action.inputs if key.replace("_", "") == "timezone"), None)
+    if row.type == "datetime" and zone and any(codec.pattern == patterns.MOMENT for codec in row.codecs):
+        yield f"2026-11-01T09:00:00 is nine o'clock in `{zone}`; with Z or an offset, `{zone}` does not move the time"
+    elif example := EXAMPLES.get(row.type) or (not row.choices and _offered(action, row) and row.example):
+        yield f"Such as {example}"
     labels = [f"{choice.value} = {choice.label}" for choice in row.choices if str(choice.value) != choice.label]
     if labels and len(row.choices) <= MAX_LABELS:
         yield ", ".join(labels)
@@ -153,7 +157,8 @@ def _descriptions(action: Action, row: Input, offered: Collection[str]) -> Itera
         return
     if row.only_when:
         yield f"Only {_when(row.only_when)}"
-    yield from list(asides_of(row))[-1:]
+    if action.effect != "update" or row.fills_in:  # otherwise, an update sends nothing and changes nothing
+        yield from list(asides_of(row))[-1:]
 
 
 def _when(parsed: Condition) -> str:
@@ -166,15 +171,55 @@ def _when(parsed: Condition) -> str:
     return "when " + " and ".join(clauses)
 
 
+def _offered(action: Action, row: Input) -> tuple[Choice, ...]:
+    """The choices of an input that are part of the definition, whether they restrict it or not."""
+    source = action.profile.choices.get(row.choices_from or "")
+    return row.choices or (source.choices if source else ())
+
+
+def _coded(action: Action, row: Input, value: Any) -> Any:
+    """The value with codes for labels, in lists too: 2 for `monday`. A label of several codes stays."""
+    choices = _offered(action, row)
+    if choices and row.collection == "list" and isinstance(value, str) and value.lstrip()[:1] != "[":
+        value = value.split(",")
+    if isinstance(value, list):
+        return [_coded(action, row._replace(collection=None), each) for each in value]
+    text = value.strip().casefold() if isinstance(value, str) else None
+    codes = [choice.value for choice in choices if choice.label.casefold() == text]
+    return codes[0] if len(codes) == 1 and all(str(each.value).casefold() != text for each in choices) else value
+
+
+def _spelled(name: str, known: Iterable[str]) -> str:
+    """The one known name that differs from this name at most in `-` and `_`, otherwise this name."""
+    same = [other for other in known if other.replace("-", "_") == name.replace("-", "_")]
+    return same[0] if len(same) == 1 else name
+
+
+def _named(text: str, rows: Mapping[str, Input]) -> str:
+    """The text with the keys of inputs for their labels, unless two share one: `'to_contact'` for `'To Contact'`."""
+    keys: dict[str, str] = {}
+    for row in rows.values():
+        keys[f"'{row.label}'"] = "" if f"'{row.label}'" in keys else f"'{row.key}'"
+    return re.sub("|".join(map(re.escape, keys)) or "(?!)", lambda found: keys[found[0]] or found[0], text)
+
+
+def _about_arguments(problems: Iterable[Problem], rows: Mapping[str, Input]) -> list[Problem]:
+    return [Problem(each.where.removeprefix("inputs."), _named(each.what, rows)) for each in problems]
+
+
 def call(tool: Tool, arguments: Mapping[str, Any]) -> tuple[BoundInputs, int | None, str | None]:
     """Return the bound inputs, limit and cursor of a tool's arguments. Raises `InputError` with all problems."""
-    inputs = dict(arguments)
+    rows, inputs = tool.action.by_name, {}
+    for name, value in arguments.items():
+        known = _spelled(name, (*rows, *tool.options))
+        key = name if known in arguments else known
+        inputs[key] = _coded(tool.action, rows[key], value) if key in rows else value
     options = {name: inputs.pop(name, None) for name in tool.options}
     problems: list[Problem] = []
     limit, cursor, clear = _limit(options.get("limit")), options.get("cursor"), options.get("clear")
     if limit is None:
         problems.append(Problem("limit", f"must be a whole number from 1 to {MAX_LIMIT}"))
-    if not _is_blank(cursor) and not isinstance(cursor, str):
+    if not is_blank_item(cursor) and not isinstance(cursor, str):
         problems.append(Problem("cursor", "must be the cursor of an earlier result, as text"))
     if isinstance(clear, str):
         clear = clear.split(",")
@@ -189,24 +234,23 @@ def call(tool: Tool, arguments: Mapping[str, Any]) -> tuple[BoundInputs, int | N
         problems += error.problems
     if problems:
         raise InputError.of(tool.action.key, problems)
-    return bound, limit if "limit" in tool.options else None, None if _is_blank(cursor) else cursor
+    return bound, limit if "limit" in tool.options else None, None if is_blank_item(cursor) else cursor
 
 
 def _limit(value: Any) -> int | None:
     """Return the number of items, or None if the value is invalid. Strings and 5.0 are accepted, as in inputs."""
-    if _is_blank(value):
+    if is_blank_item(value):
         return LIMIT
     text = str(value).strip().removesuffix(".0")
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 and 1 <= int(text) <= MAX_LIMIT else None
 
 
-def _is_blank(value: Any) -> bool:
-    return value is None or (isinstance(value, str) and not value.strip())
-
-
 def _output_schema(action: Action, data: dict[str, Json]) -> dict[str, Json]:
     """Return the schema of a tool's output: an object without required properties, because errors must match it."""
     properties: dict[str, Json] = {"data": data}
+    if action.effect != "read":
+        properties["done"] = {"type": "string", "description": "What was done, if the response has no data."}
+        properties["changed"] = {"type": "object", "description": "The new values that were sent, if it has none."}
     if action.paging is not None:
         properties["cursor"] = {"type": "string", "description": "The list has more items: call again with this."}
     properties["warnings"] = {"type": "array", "items": {"type": "string"}}
@@ -250,14 +294,16 @@ def _of_types(types: list[str]) -> dict[str, Json]:
 ANY = _of_types(["object", "array", "string", "number", "boolean", "null"])
 
 
-def answer(tool: Tool, result: Result, offer: ToolFilter) -> dict[str, Json]:
-    """Return a result in the form of the tool's output schema."""
-    data = plain(result.data if offer.secrets else tool.action.hide(result.data))
-    warnings = [plain(str(warning)) for warning in result.warnings]
+def answer(tool: Tool, result: Result, offer: ToolFilter, values: Mapping[str, Any] | None = None) -> dict[str, Json]:
+    """Return a result in the form of the tool's output schema. Without data, it says what the `values` changed."""
+    warnings = [plain(str(warning)) for warning in _about_arguments(result.warnings, tool.action.inputs)]
+    if values is not None and not result.data and tool.action.effect != "read":
+        return _done(tool.action, values, offer) | ({"warnings": warnings} if warnings else {})
+    data = fitted(whole := plain(result.data if offer.secrets else tool.action.hide(result.data)))
+    warnings += ["The result was too long: its lists and texts are cut. Ask for less."] if data is not whole else []
     faults = schema_faults(tool.data, data)
     if faults:  # a client would reject this as `data`, although the call succeeded
-        path, what = faults[0]
-        where = ".".join(str(step) for step in ("data", *path))
+        where, what = ".".join(map(str, ("data", *faults[0][0]))), faults[0][1]
         warnings.append(f"The response does not have the documented shape: {where} {what}.")
     output: dict[str, Json] = {"unexpected" if faults else "data": data}
     if result.cursor is not None:
@@ -265,12 +311,41 @@ def answer(tool: Tool, result: Result, offer: ToolFilter) -> dict[str, Json]:
     return output | ({"warnings": warnings} if warnings else {})
 
 
+def _done(action: Action, values: Mapping[str, Any], offer: ToolFilter) -> dict[str, Json]:
+    """Return what a call did whose response has no data: the action's summary of its inputs, and an update's values."""
+    rows = action.inputs
+    marks = {key: {SECRET_WORD: True} for key in values if rows[key].type == "secret"}
+    shown = values if offer.secrets else secrets.hide(dict(values), {"properties": marks})
+    words = {key: next((c.label for c in rows[key].choices if c.value == value), value) for key, value in shown.items()}
+    told = re.sub(r"\{(\w+)\}", lambda found: str(words.get(found[1], "")), action.summary or action.label)
+    changed = {key: value for key, value in shown.items() if rows[key].to and rows[key].to[0].kind != "path"}
+    return {"done": plain(told), **({"changed": fitted(plain(changed))} if action.effect == "update" else {})}
+
+
+def fitted(data: Json, most: int = 3000) -> Json:
+    """Return data that has at most `LARGEST` bytes, by shortening its lists and texts if need be."""
+    is_large = most > 0 and len(json_text.write(data)) > LARGEST
+    return fitted(_cut(data, most // 3), most // 3) if is_large else data
+
+
+def _cut(data: Json, most: int) -> Json:
+    if isinstance(data, dict):
+        return {name[:100]: _cut(part, most) for name, part in [*data.items()][: 10 * most + 5]}
+    if isinstance(data, list):
+        return [_cut(part, most) for part in data[:most]]
+    return data[: 40 * most + 20] if isinstance(data, str) else data
+
+
 def failure(tool: Tool | None, error: ConnectorError, offer: ToolFilter) -> dict[str, Json]:
-    """Return an error as the tool's output, with the data that was read before it."""
+    """Return an error as the tool's output, without what is not so, and with the data that was read before it."""
     partial: Result | None = getattr(error, "partial", None)
-    fields = {name: value for name, value in error.to_dict().items() if value not in (None, [])}
+    rows = tool.action.inputs if tool is not None else {}
+    hint, problems = error.hint and _named(error.hint, rows), _about_arguments(error.problems, rows)
+    told = error.with_message(_named(error.message, rows), hint=hint, problems=problems).to_dict()
+    told |= {"status": None, "tracking_id": None}  # the message has the status, `_meta` the id
+    fields = {name: value for name, value in told.items() if value not in (None, [], False)}
     output = answer(tool, partial, offer) if tool is not None and partial is not None else {}
-    return {**output, "error": plain(fields)}
+    return {**output, "error": fitted(plain(fields))}
 
 
 def plain(value: Json, depth: int = 0) -> Json:
@@ -308,26 +383,27 @@ def server(
         return tool_list
 
     async def on_call(context: Context, params: mcp_types.CallToolRequestParams) -> mcp_types.CallToolResult:
-        tool = offered.get(params.name)
+        key, actions = _spelled(params.name, connector.actions), connector.actions
+        tool = offered.get(key)
         try:
             if tool is None:
-                key, actions = params.name, connector.actions
                 if key in actions and (why := withheld(actions[key], offer)) is not None:
                     raise InputError(f"{key} {why}.", hint="Tell the person who runs this server.")
-                hint = f"The tools are: {', '.join(offered)}."
-                raise InputError(f"'{key[:100]}' is not a tool here.{nearest(key, offered)}", hint=hint)
+                verb = key.replace("_", "-").partition("-")[0]  # an attempt to delete must never become another
+                meant = nearest(key, [name for name in offered if name.startswith(f"{verb}-")], least=0.8)
+                raise InputError(f"'{key[:100]}' is not a tool here.{meant}", hint="Call only tools of the list.")
             work: Any = call, tool, params.arguments or {}
             reading = asyncio.to_thread(*work) if aside is None else aside(context.request, *work)
             bound, limit, cursor = await reading
             async with lend(context.request) as client:
-                unread = client.pages(tool.action.key, bound, limit, cursor=cursor, deadline=deadline)
+                unread = client.pages(key, bound, limit, cursor=cursor, deadline=deadline, largest=LARGEST_LIST)
                 async with aclosing(cast(AsyncGenerator[Page, None], unread)) as pages:
                     result = await fold_async(_with_progress(pages, limit, context), tool.action.paging)
-            return await asyncio.to_thread(lambda: _tool_result(answer(tool, result, offer)))
+            return await asyncio.to_thread(lambda: _tool_result(answer(tool, result, offer, bound.values)))
         except ConnectorError as error:
-            return _tool_result(failure(tool, error, offer), failed=True)
+            return _tool_result(failure(tool, error, offer), error)
 
-    return Server(
+    return _ToolServer(
         f"{profile.key}-connector",
         version=profile.version,
         title=profile.label,
@@ -339,6 +415,15 @@ def server(
     )
 
 
+class _ToolServer(Server[Any]):
+    """A server whose instructions end with the time at which they are read; that of its own start would go stale."""
+
+    instructions = property(
+        lambda self: f"{self.lasting} When this session began, it was {datetime.now(UTC):%A, %Y-%m-%d, %H:%M} UTC.",
+        lambda self, lasting: setattr(self, "lasting", lasting),
+    )
+
+
 async def speak(stdio: Server[Any]) -> None:
     """Serve over standard input and output until the input ends."""
     async with stdio_server() as (incoming, outgoing):
@@ -347,12 +432,18 @@ async def speak(stdio: Server[Any]) -> None:
 
 def instructions(connector: Connector, offer: ToolFilter) -> str:
     """Return what a model needs to know about all tools."""
+    reasons: dict[str, list[str]] = {}
+    for key, action in connector.actions.items():
+        if (why := withheld(action, offer)) is not None:
+            reasons.setdefault(why.partition(": ")[2], []).append(key)
+    missing = (f" Not offered here: {', '.join(keys)} ({why})." for why, keys in reasons.items())
     return (
-        f"Each tool is one action of {connector.profile.label}; its result is `data`. "
-        f"A list returns {LIMIT} items unless `limit` says otherwise; a result with `cursor` has more. "
-        "An `error` says what to change (`problems`, `hint`), whether the same call may succeed later (`retriable`, "
-        "`retry_at`), and whether it may have been done (`may_have_been_done`): if so, check before trying again."
-    ) + ("" if offer.secrets else " Secrets are shown as ***.")
+        f"Each tool is one action of {connector.profile.label}; its result is `data`, or what was `done`. A list "
+        f"returns {LIMIT} items unless `limit` says otherwise, and at most about 6,000 tokens; a result with `cursor` "
+        "has more. A choice may be given by its label. An `error` says what to change (`problems`, `hint`), whether "
+        "the same call may succeed later (`retriable`, `retry_at`), and whether it may have been done "
+        "(`may_have_been_done`): if so, check before trying again."
+    ) + "".join(["" if offer.secrets else " Secrets are shown as ***.", *missing])
 
 
 async def _with_progress(pages: AsyncIterator[Page], limit: int | None, context: Context) -> AsyncIterator[Page]:
@@ -364,7 +455,8 @@ async def _with_progress(pages: AsyncIterator[Page], limit: int | None, context:
         yield page
 
 
-def _tool_result(content: dict[str, Json], *, failed: bool = False) -> mcp_types.CallToolResult:
-    """Return the content as data, and again as text for clients that show only text."""
-    text = mcp_types.TextContent(text=json_text.write(content).decode())
-    return mcp_types.CallToolResult(content=[text], structured_content=content, is_error=failed)
+def _tool_result(content: dict[str, Json], error: ConnectorError | None = None) -> mcp_types.CallToolResult:
+    """Return the content as data and again as text, as the specification asks of tools with an output schema."""
+    text, id_ = mcp_types.TextContent(text=json_text.write(content).decode()), getattr(error, "tracking_id", None)
+    about: Any = {"is_error": error is not None, "_meta": {"tracking_id": id_} if id_ else None}
+    return mcp_types.CallToolResult(content=[text], structured_content=content, **about)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx2
@@ -63,25 +64,29 @@ def test_a_server_says_who_it_is_and_what_a_model_has_to_know(here: Talk, connec
     )
     (icon,) = about.icons or []
     assert icon.mime_type == "image/svg+xml" and icon.src.startswith("data:image/svg+xml")
-    told = here.client.instructions
+    told, began, now = (here.client.instructions or "").partition(" When this session began, it was ")
     assert told == (
-        "Each tool is one action of Zoom Connector; its result is `data`. A list returns 50 items unless `limit` says "
-        "otherwise; a result with `cursor` has more. An `error` says what to change (`problems`, `hint`), "
-        "whether the same call may succeed later (`retriable`, `retry_at`), and whether it may have been done "
-        "(`may_have_been_done`): if so, check before trying again. Secrets are shown as ***."
+        "Each tool is one action of Zoom Connector; its result is `data`, or what was `done`. A list returns 50 items "
+        "unless `limit` says otherwise, and at most about 6,000 tokens; a result with `cursor` has more. A choice may "
+        "be given by its label. An `error` says what to change (`problems`, `hint`), whether the same call may succeed "
+        "later (`retriable`, `retry_at`), and whether it may have been done (`may_have_been_done`): if so, check "
+        "before trying again. Secrets are shown as ***. Not offered here: delete-user, raw-request (it can destroy "
+        "data, which requires the option --destructive)."
     )
+    days = [datetime.now(UTC) - timedelta(days=days) for days in (0, 1)]  # midnight may have passed since
+    assert began and any(now.startswith(f"{day:%A, %Y-%m-%d, }") for day in days) and now.endswith(" UTC.")
 
 
 def test_secrets_that_are_shown_are_not_said_to_be_hidden(connector: Connector, account: Sandbox) -> None:
     with talking(inside(connector, account, ToolFilter(secrets=True))) as talk:
-        assert not (talk.client.instructions or "").endswith("***.")
+        assert "***" not in (talk.client.instructions or "")
         made = talk.data("create-meeting", {"user_id": "me", "topic": "a", "type": 2})
         assert talk.data("get-meeting", {"meeting_id": made["id"]})["start_url"] != "***"
 
 
 def test_a_tool_is_listed_word_for_word(here: Talk, connector: Connector) -> None:
     users, meeting = here.tools()["list-users"], here.tools()["create-meeting"]
-    what = "List all users connected to your Zoom account. List users. Changes nothing."
+    what = "List all users connected to your Zoom account."
     assert (users.title, users.description) == ("List Users", what)
     own = users.input_schema["properties"]
     assert own["limit"] == {
@@ -100,7 +105,7 @@ def test_a_tool_is_listed_word_for_word(here: Talk, connector: Connector) -> Non
         "idempotent_hint": True,
         "open_world_hint": True,
     }
-    assert meeting.description is not None and meeting.description.endswith("Creates something new with each call.")
+    assert meeting.description == "Create a new meeting with an existing user as the host."
     shapes = users.output_schema["properties"]  # type: ignore[index]
     kinds = [{"type": kind} for kind in ("object", "array", "string", "number", "boolean", "null")]
     assert shapes["unexpected"] == {
@@ -119,19 +124,22 @@ def test_a_tool_is_listed_word_for_word(here: Talk, connector: Connector) -> Non
 
 
 def test_what_is_no_tool_here_says_which_are(here: Talk, connector: Connector) -> None:
-    nothing = {"retriable": False}
-    there = f"The tools are: {', '.join(here.tools())}."
-    unknown = {"kind": "input", "message": "'list-user' is not a tool here. Did you mean 'list-users'?", "hint": there}
-    assert failed(here, "list-user", {}) == {"error": {**unknown, **nothing}}
+    hint = "Call only tools of the list."
+    unknown = {"kind": "input", "message": "'list-user' is not a tool here. Did you mean 'list-users'?", "hint": hint}
+    assert failed(here, "list-user", {}) == {"error": unknown}
     assert failed(here, "x" * 200, {})["error"]["message"].startswith(f"'{'x' * 100}' is not a tool here.")
     why = "delete-user is not offered here: it can destroy data, which requires the option --destructive."
     tell = "Tell the person who runs this server."
-    assert failed(here, "delete-user", {}) == {"error": {"kind": "input", "message": why, "hint": tell, **nothing}}
+    assert failed(here, "delete-user", {}) == {"error": {"kind": "input", "message": why, "hint": tell}}
 
 
 def test_what_is_withheld_says_why(connector: Connector) -> None:
     for offer, key, why in (
-        (ToolFilter(only=("create-*",), read_only=True), "create-meeting", "only read actions are"),
+        (
+            ToolFilter(only=("create-*",), read_only=True),
+            "create-meeting",
+            "only read actions are, by the option --read-only",
+        ),
         (
             ToolFilter(only=("delete-user",)),
             "delete-user",
@@ -174,7 +182,6 @@ def test_a_call_is_bounded_and_its_failure_told(connector: Connector, account: S
             "message": "No response in time.",
             "hint": "Nothing was changed; try again.",
             "retriable": True,
-            "may_have_been_done": False,
         }
     account.clear_faults()
     with talking(inside(connector, account, ToolFilter(), token=None)) as talk:
@@ -182,8 +189,6 @@ def test_a_call_is_bounded_and_its_failure_told(connector: Connector, account: S
             "kind": "token",
             "message": "There is no access token.",
             "hint": "Pass one to the client, or connect an account.",
-            "retriable": False,
-            "may_have_been_done": False,
         }
 
 
@@ -215,13 +220,7 @@ def test_an_answer_says_what_is_odd_about_it_and_a_failure_keeps_what_was_read(c
     assert odd == {"unexpected": {"users": 5}, "cursor": "c"}
     assert warning.startswith("The response does not have the documented shape: data.users ")
     error = ApiError("No.", status=400)
-    assert failure(None, error, ToolFilter())["error"] == {
-        "kind": "api",
-        "message": "No.",
-        "retriable": False,
-        "status": 400,
-        "may_have_been_done": False,
-    }
+    assert failure(None, error, ToolFilter())["error"] == {"kind": "api", "message": "No."}
     error.partial = Result({"users": []}, 200, {}, (), None)
     assert failure(tool, error, ToolFilter())["data"] == {"users": []}
     assert plain([2**53, 2**53 + 1, -(2**53) - 1, True, 1.5, "\ud800é"]) == [
@@ -256,8 +255,6 @@ def test_the_app_lets_in_who_has_a_key_and_goes_with_the_tenants_connection(
                 "kind": "token",
                 "message": "There is no connection main.",
                 "hint": "Connect an account.",
-                "retriable": False,
-                "may_have_been_done": False,
             }
         asked = served.client(one)
         assert asked.get("/health").json() == {"status": "ok"} and asked.post("/health").status_code == 405

@@ -65,7 +65,7 @@ def test_the_annotations_say_what_the_effect_means(connector: Connector) -> None
     assert hints == {
         "list-users": (True, False, True),
         "create-meeting": (False, False, False),
-        "update-meeting": (False, False, True),
+        "update-meeting": (False, True, True),
         "delete-user": (False, True, True),
         "raw-request": (False, True, False),
     }
@@ -87,7 +87,7 @@ def test_arguments_say_their_choices_conditions_sources_and_what_leaving_out_mea
     assert "list-users lists them." in properties["user_id"]["description"]
     assert "Only when type is 8." in properties["type_recurrence"]["description"]
     assert "Required when type_recurrence is 2, and used only then." in properties["weekly_day"]["description"]
-    assert "2026-11-01T09:00:00Z" in properties["start_time"]["description"]
+    assert "2026-11-01T09:00:00 is nine o'clock in `timezone`" in properties["start_time"]["description"]
     assert not [key for key, said in properties.items() if "default" in said]
 
 
