@@ -29,6 +29,7 @@ TITLES = {
     "test": "A test in a condition",
     "place": "A place in the request",
     "source": "A place in an answer",
+    "seen": "A place in a refusal",
     "codecs": "A codec",
     "schema": "A schema",
     "paging": "Paging",

@@ -26,7 +26,7 @@ CHECKS: Mapping[str, tuple[Check, ...]] = {
         action.summary, answer.paging, action.pages, answer.errors, action.recover, action.limits, answer.files,
         answer.output,
     ),
-    "connection": (*TABLE, connector.grants, connector.test, connector.oauth),
+    "connection": (*TABLE, answer.errors, connector.grants, connector.test, connector.oauth),
     "triggers": (*TABLE, connector.signature),
     "connector": (
         connector.base, answer.headers, answer.paging, answer.errors, connector.limits, connector.choices,

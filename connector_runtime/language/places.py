@@ -46,6 +46,7 @@ class Answer(NamedTuple):
     headers: Mapping[str, str]
     body: Any
     odd: Sequence[str] = ()
+    path: Sequence[str] = ()  # the parts of the request's path
 
     def __repr__(self) -> str:
         return f"Answer({self.status!r})"
@@ -58,6 +59,8 @@ def look(source: str, answer: Answer) -> Any:
         return answer.status
     if kind == "header":
         return answer.headers.get(rest.lower())
+    if kind == "path":
+        return dig(answer.path, steps)
     if kind == "link":
         return links(answer.headers.get("link", "")).get(rest)
     return dig(answer.body, steps) if rest else answer.body

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ...language import expressions, places
+from ...language import conditions, expressions, places
 from ...language.patterns import HEADER_NAME, HEADER_VALUE, INSTANT
-from ...language.schema_faults import fault_of, nearest, schema_faults
+from ...language.schema_faults import fault_of, kind_of, nearest, schema_faults
 from ...language.secrets import SECRET_WORD
 from ...model import Input
 from ...types.collections import GUARDED_HEADERS
@@ -17,8 +17,11 @@ from ..documents import Path, walk
 from .faults import CheckedFile, References
 
 SLOT = re.compile(r"\{([^{}]*)\}")
-SINGLE = ("status", "code", "message", "count")  # places of an answer that take no name after them
-SEEN = ("status", "code", "message", "header", "body")
+SINGLE = ("status", "code", "count")  # places of an answer that take no name after them
+FAILED = ("status", "header", "body")
+TOKEN = ("status", "code", "header", "body")
+SEEN = ("status", "code", "path", "header", "body")
+HOLDS = {"status": int, "count": int, "header": str, "link": str, "path": str}  # the type of what is there
 SCOPES = {"scopes_pattern", "scopes_from"}
 PAGE = ("status", "count", "items", "link", "header", "body", "query")
 
@@ -45,12 +48,21 @@ def paging(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> No
 
 def errors(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> None:
     """Report error cases that test a place which no answer has, or that an earlier case hides."""
-    section = file.part("errors")
-    _looks(file, ("errors", "failed"), section.get("failed") or {}, SEEN)
+    for at, condition in _each(("oauth", "revoked_when"), file.part("oauth").get("revoked_when", [])):
+        _looks(file, at, condition, TOKEN)
+    _errors(file, ("errors",), SEEN)
+    _errors(file, ("oauth", "errors"), TOKEN)
+
+
+def _errors(file: CheckedFile, root: tuple[str, ...], kinds: tuple[str, ...]) -> None:
+    section = (places.dig(file.document.data, root) if file.sound(root[0]) else None) or {}
+    _looks(file, (*root, "failed"), section.get("failed") or {}, FAILED)
+    for at, moment in _each((*root, "retry_at"), section.get("retry_at", [])):
+        _looks(file, (*at, "when"), moment["when"] if isinstance(moment, dict) else {}, kinds)
     earlier: list[Any] = []
     for index, case in enumerate(section.get("cases", ())):
-        at: Path = ("errors", "cases", index)
-        _looks(file, (*at, "when"), case["when"], SEEN)
+        at = (*root, "cases", index)
+        _looks(file, (*at, "when"), case["when"], kinds)
         if case["when"] in earlier:
             file.add(
                 (*at, "when"), "is never reached: an earlier case with the same `when` has no `text`; leave one out"
@@ -61,18 +73,21 @@ def errors(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> No
                 what = "use only {scopes}, together with `scopes_pattern` or `scopes_from`"
                 file.add((*at, "do"), f"has {{{slot}}}; {what}")
         if "scopes_from" in case:
-            _looks(file, (*at, "scopes_from"), case["scopes_from"], SEEN)
+            _looks(file, (*at, "scopes_from"), case["scopes_from"], kinds)
         if re.compile(case.get("scopes_pattern", "()")).groups == 0:
             file.add((*at, "scopes_pattern"), "has no group; put ( ) around the scopes")
 
 
 def _looks(file: CheckedFile, at: Path, raw: Any, kinds: tuple[str, ...]) -> None:
     """Report a condition that tests anything but places of an answer."""
-    for name in [raw] if isinstance(raw, str) else raw:
+    for name, values, _ in conditions.parse(raw):
         kind, _, rest = name.partition(".")
         if kind not in kinds or bool(rest) is (kind in SINGLE):
             shown = ", ".join(word if word in SINGLE else f"{word}.x" for word in kinds)
             file.add(at, f"looks at {name!r}; name one of {shown}.{nearest(kind, kinds)}")
+        for value in [one for one in values if one is not None and type(one) is not HOLDS.get(kind, type(one))]:
+            remedy = "a number, without quotes" if HOLDS[kind] is int else repr(places.text_of(value))
+            file.add(at, f"compares {name} with {kind_of(value)}, which it never is; write {remedy}")
 
 
 def _each(at: Path, raw: Any) -> Iterator[tuple[Path, Any]]:
@@ -99,7 +114,7 @@ def files(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> Non
         if word in rules and all(places.at(entry, rules[word]) is None for entry in entries):
             known, what = {key for entry in entries for key in entry}, "which no file in output's example has"
             file.add(("files", word), f"is {rules[word]!r}, {what}.{nearest(rules[word], known, remedy)}")
-    _looks(file, ("files", "errors", "failed"), rules.get("errors", {}).get("failed", {}), SEEN)
+    _looks(file, ("files", "errors", "failed"), rules.get("errors", {}).get("failed", {}), FAILED)
 
 
 def template(file: CheckedFile, at: Path, text: str) -> frozenset[str]:
