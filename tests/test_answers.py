@@ -13,7 +13,7 @@ import tracemalloc
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import chain, repeat
 from typing import Any
 
@@ -43,6 +43,7 @@ from zoom_connector import (
     Http,
     InputError,
     InternalError,
+    NotFound,
     Page,
     QuotaReached,
     RateLimited,
@@ -711,3 +712,29 @@ def test_a_used_up_day_is_believed_until_the_end_of_the_next(call: Any, vendor: 
     assert vendor.sent == before
     assert second.value.retry_at is not None
     assert 24 * 3600 - 5 < (second.value.retry_at - datetime.now(UTC)).total_seconds() <= 48 * 3600
+
+
+def test_the_first_error_of_a_used_up_day_says_when_it_ends_even_if_zoom_does_not(call: Any, vendor: Vendor) -> None:
+    said = "You have reached the maximum daily rate limit for this API."
+    vendor.says("Content-Type: application/json", json.dumps({"message": said}).encode(), status="429 Too Many")
+    before = datetime.now(UTC)
+    with pytest.raises(QuotaReached) as caught:
+        call.run("get-user", ME)
+    midnight = before.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+    assert caught.value.retry_at in (midnight, midnight + timedelta(days=1))  # the test may run at midnight
+
+
+def test_a_raw_request_to_another_product_gets_no_hint_of_meetings(call: Any, vendor: Vendor) -> None:
+    vendor.says("Content-Type: application/json", b'{"code": 3001, "message": "No queue."}', status="404 Not Found")
+    for url, hint in (("/contact_center/queues/1?a=/meetings", None), ("/meetings/1", "Check the ID")):
+        with pytest.raises(NotFound) as caught:
+            call.run("raw-request", {"url": url, "method": "GET"})
+        assert hint in (caught.value.hint or "") if hint else caught.value.hint is None
+
+
+def test_a_firewalls_page_says_nothing_about_the_plan_and_renews_no_token(call: Any, vendor: Vendor) -> None:
+    for status in ("403 Forbidden", "401 Unauthorized"):
+        vendor.says("Content-Type: text/html", b"<html><body><h1>Blocked</h1> by policy</body></html>", status=status)
+        with pytest.raises(TransportError, match=r"not Zoom's. It says: Blocked by policy") as caught:
+            call.run("create-meeting", MEETING)
+        assert (caught.value.retriable, caught.value.may_have_been_done) == (False, False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -14,7 +15,7 @@ from typing import Any
 from ..errors import KINDS, ApiError, Problem, RequestError, TransportError
 from ..language import conditions, datetimes, expressions, json_text, places
 from ..language.places import Answer
-from ..language.secrets import mask
+from ..language.secrets import hide, mask
 from ..model import ActionSpec, Case, Errors, Json, Page, Response
 from ..sentences import Sentence
 
@@ -22,6 +23,9 @@ MAX_MESSAGE = 500
 MAX_COMPLAINTS = 100
 MAX_TYPE_LENGTH = 60  # characters of a content type quoted in a message
 CHARSET = re.compile(r"charset=\"?(?!punycode|[\w-]*escape)([\w-]+)", re.IGNORECASE)  # punycode is very slow
+HIDDEN = re.compile(r"(?is)<(?:script.*?(?:</script|$)|style.*?(?:</style|$)|!--.*?(?:--(?=>)|$))")  # of a page
+MARKUP = re.compile(r"<!\[CDATA\[|\]\]>|<[^>]*>?")
+BETWEEN_HINT = Sentence("Something in between answered, such as a proxy or a firewall. Ask whoever runs the network.")
 ACCEPTED_HINT = Sentence("The request was accepted, so the change was probably made. Check before you send it again.")
 FAILED_HINT = Sentence(
     "{vendor}'s server failed, and the change may have been made all the same. "
@@ -49,12 +53,7 @@ def page(spec: ActionSpec, response: Response, answer: Answer, effect: str, resp
     data, what = answer.body, None
     warnings: tuple[Problem, ...] = ()
     if response_type == "text":
-        charset = CHARSET.search(response.headers.get("content-type", ""))
-        try:
-            data = response.content.decode(charset[1] if charset else "utf-8", errors="replace")
-        except (LookupError, ValueError):  # an unknown charset, or one that does not support `replace`
-            data = response.content.decode(errors="replace")
-        data = data.encode(errors="replace").decode()  # UTF-7 can contain surrogates
+        data = _decoded(response)
     elif response_type == "binary":
         match = re.search(r"filename=\"?([^\";]+)", response.headers.get("content-disposition", ""))
         filename = re.sub(r"[^\w. -]", "_", match[1]).lstrip(".") if match else None
@@ -86,6 +85,22 @@ def page(spec: ActionSpec, response: Response, answer: Answer, effect: str, resp
     return Page(data=data, items=items, status=answer.status, headers=answer.headers, warnings=(*warnings, *missing))
 
 
+def _decoded(response: Response) -> str:
+    charset = CHARSET.search(response.headers.get("content-type", ""))
+    try:
+        text = response.content.decode(charset[1] if charset else "utf-8", errors="replace")
+    except (LookupError, ValueError):  # an unknown charset, or one that does not support `replace`
+        text = response.content.decode(errors="replace")
+    return text.encode(errors="replace").decode()  # UTF-7 can contain surrogates
+
+
+def _readable(text: str) -> str:
+    """Return text without markup and without characters that cannot be shown."""
+    if text.lstrip().startswith("<"):
+        text = html.unescape(MARKUP.sub(" ", HIDDEN.sub("<", text[: 100 * MAX_MESSAGE])))
+    return "".join(char if char.isprintable() and char != "\ufffd" else " " for char in text).strip()
+
+
 def _items(key: str, answer: Answer) -> tuple[list[Json], tuple[Problem, ...]]:
     items = answer.body if key == "." else places.dig(answer.body, key.split("."))
     if answer.body is None and answer.status == HTTPStatus.NO_CONTENT:
@@ -109,14 +124,19 @@ def is_refused(rules: Errors, answer: Answer) -> bool:
 
 
 class RefusedResponse:
-    """A refusal, read according to the definition's `errors`, with secrets masked."""
+    """A refusal, read according to `errors`, with secrets masked. `path` is the request's; None if not to the API."""
 
-    def __init__(self, rules: Errors, response: Response, secrets: Iterable[str] = ()) -> None:
+    def __init__(self, rules: Errors, response: Response, secrets: Iterable[str] = (), path: str | None = None) -> None:
         self.rules = rules
         answer = parse(response)
-        body = None if isinstance(answer.body, json_text.JsonError) else answer.body
+        body, is_page = answer.body, False
+        if isinstance(body, json_text.JsonError):
+            head = f"{response.headers.get('content-type')} {response.content[:99]!r}".lower()
+            body, is_page = _readable(_decoded(response)), re.search("[/x]html|<html|<!doctype html", head) is not None
         headers, body = mask([{**response.headers}, body], secrets)
-        self.answer = answer._replace(headers=headers, body=body)
+        steps = (path or "").partition("?")[0].split("/")[1:]
+        self.answer = answer._replace(headers=headers, body=body, path=steps)
+        self.is_foreign = is_page and path is not None and self.look(rules.id) is None
 
     def look(self, name: str | None) -> Any:
         """Return the value at a place in the answer; `code` stands for the place in `errors.code`."""
@@ -129,7 +149,7 @@ class RefusedResponse:
         problems = self._problems(spec)
         texts = (_text(self.look(source), data=not problems) for source in self.rules.message)
         default = Sentence("{vendor} does not accept some values.") if problems else ""
-        message = next((text for text in texts if text), default)
+        message = next((text for text in texts if text), default) or self._reason() or ""
         cases = (case for case in self.rules.cases if conditions.holds(case.when, self.look))
         case = next((one for one in cases if one.text is None or re.search(one.text, message, re.IGNORECASE)), None)
         kind, hint = (case.kind, self._remedy(case, message)) if case else ("api", None)
@@ -141,9 +161,13 @@ class RefusedResponse:
         message = message or Sentence("{vendor} gave no reason.")
         message = message if message.endswith((".", "!", "?", "…", "]")) else f"{message}."
         phrase = f"{status} {HTTPStatus(status).phrase}" if status in KNOWN_STATUSES else str(status)
-        what = Sentence("{message} ({status})", message=message, status=phrase)
+        slots = {"message": message, "status": phrase}
+        if self.is_foreign and 400 <= status < 500 and status != HTTPStatus.TOO_MANY_REQUESTS:
+            what = Sentence("The answer ({status}) is a web page and not {vendor}'s. It says: {message}", **slots)
+            return TransportError(what, hint=BETWEEN_HINT, status=status)
+        what = Sentence("{message} ({status})", **slots)
         if code is not None:
-            what = Sentence("{message} ({status}, code {code})", message=message, status=phrase, code=_text(code))
+            what = Sentence("{message} ({status}, code {code})", **slots, code=_text(code))
         error = KINDS[kind](what, hint=hint, problems=problems, status=status)
         error.code = code if isinstance(code, int) else _text(code) if isinstance(code, str) else None
         error.tracking_id = _text(self.look(self.rules.id))
@@ -151,6 +175,13 @@ class RefusedResponse:
         error.retry_at = self._retry_at(now) if is_server or is_limit else None
         error.may_have_been_done = is_server and effect != "read"
         return error
+
+    def _reason(self) -> str | None:
+        """Return the text of a body that has none where the definition looks for it."""
+        body = hide(self.answer.body)
+        if isinstance(body, dict) and not any(isinstance(value, str) for value in body.values()):
+            return None
+        return _text("; ".join(map(places.text_of, body)) if isinstance(body, list) else body)
 
     def _remedy(self, case: Case, message: str) -> str | None:
         if case.do is None or "{scopes}" not in case.do:
@@ -171,7 +202,11 @@ class RefusedResponse:
         complaints = list(islice(self._complaints(self.look(self.rules.each)), MAX_COMPLAINTS))
         fields: Fields = []
         if complaints and spec:
-            fields += [(place.path, (row.key,)) for row in spec.inputs.values() for place in row.to if place.path]
+            rows = spec.inputs.values()
+            fields += [
+                (place.path, (row.key,)) for row in rows for place in row.to if place.path or place.kind == "body"
+            ]
+            fields += [((), (row.key,)) for row in rows if "request.body" in map(str, row.to)]
             computed = ((place, expressions.expression(source)) for place, source in spec.compute.items())
             fields += [(place.path, tuple(expression.names)) for place, expression in computed]
         problems = []
@@ -202,19 +237,23 @@ def _text(value: Any, data: bool = True) -> str | None:
 
 
 def _inputs_of(name: str, fields: Fields) -> tuple[str, ...]:
-    """Return the inputs that fill a vendor's field: the first unique match by path, suffix, last part or prefix."""
+    """Return the inputs of a vendor's field: the first unique match by path, suffix, prefix, group or last part."""
 
     def parts(text: str) -> tuple[str, ...]:
         return tuple(part for part in re.split(r"[.\[\]]+", text) if part)
 
     steps = parts(name)
+    if not steps:
+        return ()
     paths = [(parts(".".join(path)), keys) for path, keys in fields]
+    start = max((len(path) for path, _ in paths if path == steps[: len(path)]), default=0)
     for candidates in (
         [keys for path, keys in paths if path == steps],
-        [keys for path, keys in paths if steps and path[-len(steps) :] == steps],
+        [keys for path, keys in paths if path[-len(steps) :] == steps],
+        [(".".join((key, *steps[start:])) for key in keys) for path, keys in paths if path == steps[:start]],
+        [keys for path, keys in paths if path[: len(steps)] == steps][:1],
         [keys for path, keys in paths if path and path == steps[-1:]],
-        [keys for path, keys in paths if path and path == steps[: len(path)]],
     ):
         if len(candidates) == 1:
-            return candidates[0]
+            return tuple(candidates[0])
     return ()

@@ -28,6 +28,7 @@ from ..inputs.bind import BoundInputs
 from ..language import conditions, datetimes, json_text, places
 from ..language.places import Answer
 from ..model import NOTHING, Json, Page, Paging, Recover, Response, Result
+from ..pacing.bucket import midnight
 from ..pacing.permit import permit_of
 from ..sentences import Sentence
 from ..steps import AskPermit, Attempt, Key, Now, Permit, Report, Send, Steps, Token, Wait, next_output
@@ -215,7 +216,7 @@ class _CallSteps:
             answer = answers.parse(response)
             if answers.is_refused(action.errors, answer):
                 at = yield Now()
-                refusal = answers.RefusedResponse(action.errors, response, credentials.secrets)
+                refusal = answers.RefusedResponse(action.errors, response, credentials.secrets, draft.path)
                 raise refusal.error(self.effect, at, action)
             response_type = draft.call.get("response_type", "json")
             outcome: Outcome = answers.page(action, response, answer, self.effect, response_type), answer
@@ -233,6 +234,8 @@ class _CallSteps:
         facts = {**endpoint, "number": number, "waited": waited, "status": status, "tracking_id": id_}
         attempt = Attempt.of(failed, began or ended, ended, **facts)
         yield Report(permit or permit_of(action, draft.written, caller=self.terms.caller), attempt, headers)
+        if isinstance(failed, QuotaReached) and failed.retry_at is None:  # what a day allows starts anew at midnight
+            failed.retry_at = datetimes.of_epoch(midnight(ended.timestamp()))
         return ended, outcome
 
     def wait_for_permit(self, permit: Permit) -> Generator[Any, Any, float]:

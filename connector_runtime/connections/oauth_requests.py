@@ -149,7 +149,7 @@ class App:
             return answer.body
         keys = {row.key for row in self.kind.inputs if row.type == "secret"} & self.values.keys()
         hidden, at = {*(self.values[key] for key in keys), self.basic, *secrets}, datetime.fromtimestamp(now, UTC)
-        raise answers.RefusedResponse(self.kind.errors, response, hidden).error("read", at)
+        raise answers.RefusedResponse(self.kind.errors, response, hidden, "").error("read", at)
 
     def tokens(self, response: Response, sent_at: float, old: Tokens | None = None, sent: Iterable[str] = ()) -> Tokens:
         """Return the tokens in a response. Raises the error of a refusal, masking the secrets of the request.

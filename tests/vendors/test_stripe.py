@@ -128,13 +128,13 @@ def test_the_one_complaint_is_mapped_back_also_from_brackets(
     assert (caught.value.code, caught.value.tracking_id) == (code, "req_123")
 
 
-def test_a_complaint_about_a_part_of_a_list_is_mapped_to_the_list(stripe: Stripe, client: Client) -> None:
+def test_a_complaint_about_a_part_of_a_list_keeps_its_whole_path(stripe: Stripe, client: Client) -> None:
     error = {"code": "resource_missing", "message": "No such price: 'x'", "param": "line_items[0][price]"}
     stripe.refuse = Answer({"error": error}, 400)
     inputs = {"mode": "payment", "success_url": "https://example.com", "line_items": [{"price": "x"}]}
     with pytest.raises(NotFound) as caught:
         client.run("create-checkout-session", inputs)
-    assert caught.value.problems == (Problem("inputs.line_items", "No such price: 'x'"),)
+    assert caught.value.problems == (Problem("inputs.line_items.0.price", "No such price: 'x'"),)
 
 
 @pytest.mark.parametrize(
