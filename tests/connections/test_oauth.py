@@ -377,7 +377,7 @@ REASONS = {
     "The app has been disabled|invalid_request": "disabled",
     "Invalid Token!|invalid_grant": "sign in again",
     "Invalid Token!|invalid_request": "sign in again",
-    "Something else|strange": "Marketplace",
+    "Something else|unauthorized_client": "Marketplace",
 }
 
 
@@ -398,7 +398,7 @@ def test_every_reason_without_a_code_has_the_same_remedy(connector: Connector, r
         ("unsupported grant type", "unsupported_grant_type", "the Account ID is right"),
         ("Invalid client_id or client_secret", "invalid_client", "activate the app there"),
         ("The app has been disabled", "invalid_request", "Zoom has disabled this app"),
-        ("Something else", "strange", "its type matches this connection"),
+        ("Something else", "unauthorized_client", "its type matches this connection"),
     ],
 )
 def test_an_app_of_an_account_has_remedies_of_its_own_and_else_those_of_all(
