@@ -112,12 +112,13 @@ class Input(NamedTuple):
 
 
 class Rule(NamedTuple):
-    """A rule about several inputs; `kind` is `at_least_one`, `at_most_one` or `together`."""
+    """A rule about several inputs, of the `kind` that the definition names; a range is at most `within` days wide."""
 
     kind: str
     keys: tuple[str, ...]
     when: Condition
     says: str
+    within: int | None = None
 
 
 class Next(NamedTuple):

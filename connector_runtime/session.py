@@ -61,7 +61,8 @@ class ClientOptions(TypedDict, total=False):
 class CallOptions(TypedDict, total=False):
     """The options of a single call, all optional.
 
-    `clear` lists the inputs whose fields should be cleared. `cursor`, from a page, a result or an error, continues a
+    `clear` lists the inputs whose fields should be cleared. `extra` sets fields of the request that no input reaches,
+    by their place: `{"body.settings.x": true, "query.y": 1}`. `cursor`, from a page, a result or an error, continues a
     list. `deadline` bounds the call with its attempts and pauses, in seconds. With `recover`, the client looks for the
     object before it repeats a create whose response was lost; the definition must support this. `idempotency_key` is
     sent to the vendor, which must accept one. `locale` is the language of warnings and errors. `largest` bounds
@@ -69,6 +70,7 @@ class CallOptions(TypedDict, total=False):
     """
 
     clear: Iterable[str]
+    extra: Mapping[str, Any] | None
     cursor: str | None
     deadline: float | None
     recover: bool
@@ -158,6 +160,7 @@ class Session:
         limit: int | None = None,
         *,
         clear: Iterable[str] = (),
+        extra: Mapping[str, Any] | None = None,
         cursor: str | None = None,
         deadline: float | None = None,
         recover: bool = False,
@@ -183,7 +186,7 @@ class Session:
         with Guard(connector.phrasebook):
             if problems:
                 raise InputError.of(key, problems)
-            bound = inputs if isinstance(inputs, BoundInputs) else action.bind(inputs, clear)  # checked only once
+            bound = inputs if isinstance(inputs, BoundInputs) else action.bind(inputs, clear, extra)
             if self._kind is not None:
                 refuse_values(self._kind, key, bound.values)
             seconds = self._deadline if deadline is None else deadline

@@ -40,7 +40,7 @@ inputs:
   bare: {{type: string, to: body.bare}}
   ratio: {{type: number, to: body.ratio, comments: 50% is 0.5}}
   day: {{type: datetime, to: body.day}}
-  extra: {{type: json, to: body.extra}}
+  spare: {{type: json, to: body.spare}}
   code: {{type: string, to: body.code, schema: {{minLength: 2, maxLength: 8}}}}
   note: {{type: text, to: body.note, comments: A note., schema: {{maxLength: 90}}}}
   least: {{type: integer, to: body.least, schema: {{minimum: 3}}}}
@@ -107,7 +107,7 @@ def test_the_help_of_an_input_is_its_comments_else_its_kind_then_choices_limits_
         "--bare TEXT          text",
         "--ratio N            50% is 0.5",
         "--day TEXT           date and time",
-        "--extra JSON         JSON",
+        "--spare JSON         JSON",
         "--code TEXT          text. 2 to 8 characters",
         "--note TEXT          A note. At most 90 characters",
         "--least N            whole number. From 3 to any",
@@ -137,7 +137,7 @@ def test_an_action_is_shown_with_the_kind_limits_and_choices_of_each_input(acme:
         "  Bare  --bare  text",
         "  Ratio  --ratio  number\n      50% is 0.5",
         "  Day  --day  date and time",
-        "  Extra  --extra  JSON",
+        "  Spare  --spare  JSON",
         "  Code  --code  text\n      2 to 8 characters.",
         "  Note  --note  text\n      A note.\n      At most 90 characters.",
         "  Least  --least  whole number\n      From 3 to any.",

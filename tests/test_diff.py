@@ -34,7 +34,7 @@ inputs:
   tags: {label: Tags, type: string, collection: list, to: body}
   at: {label: At, type: datetime, to: body, as: local_or_utc}
   why: {label: Why, type: text, only_when: {mode: fast}, clear: "", to: body}
-  extra:
+  spare:
     label: Extra
     type: json
     schema: {type: object, properties: {a: {type: string}, b: {type: integer, maximum: 5}}}
@@ -128,16 +128,16 @@ CASES = [  # what is edited in the action, the level, where in the action, what 
         "b: {type: integer, maximum: 5}",
         "b: {type: integer, maximum: 4}",
         "major",
-        "inputs.extra.b",
+        "inputs.spare.b",
         "maximum 5 became 4",
     ),
-    ("a: {type: string}", "a: {type: integer}", "major", "inputs.extra.a", 'its type "string" became "integer"'),
-    ("properties: {a", "required: [a], properties: {a", "major", "inputs.extra.a", "is now required"),
+    ("a: {type: string}", "a: {type: integer}", "major", "inputs.spare.a", 'its type "string" became "integer"'),
+    ("properties: {a", "required: [a], properties: {a", "major", "inputs.spare.a", "is now required"),
     (
         "properties: {a",
         "additionalProperties: false, properties: {a",
         "major",
-        "inputs.extra",
+        "inputs.spare",
         "no longer accepts other keys",
     ),
     ("as: local_or_utc", "as: utc", "major", "inputs.at", "accepts other values than before"),

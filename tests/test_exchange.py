@@ -96,10 +96,10 @@ def test_a_list_that_went_by_token_ends_by_token_whatever_the_page_number_says(c
     assert script.play("list-webinars", {"user_id": "me"}).data == {"webinars": [1, 2]}
 
 
-def test_a_limit_asks_for_no_page_beyond_it_and_for_no_larger_page_than_needed(connector: Connector) -> None:
+def test_a_limit_asks_for_no_page_beyond_it_and_always_for_the_largest_page(connector: Connector) -> None:
     script = Script(connector, say({"users": [1, 2, 3], "next_page_token": "t"}))
     assert script.play("list-users", {}, limit=2).data == {"users": [1, 2]}
-    assert script.sent[0].url.endswith("?page_size=2")
+    assert script.sent[0].url.endswith("?page_size=300")
 
 
 def test_a_refused_token_is_asked_for_anew_once_and_the_request_goes_again(connector: Connector) -> None:

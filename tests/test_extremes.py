@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from connector_runtime.inputs import bind
+from connector_runtime.inputs import values
 from connector_runtime.language.schema_faults import _WORDS
 from zoom_connector import Client, Connector, Http, InputError, load
 
@@ -93,7 +93,7 @@ def test_numbers_reach_as_far_as_a_double_does(connector: Connector, number: int
         (problem,) = caught.value.problems
         assert problem.where.startswith("inputs.data")
         assert problem.what == "is too large: JSON numbers go up to 1.8e308"
-    assert bind.MAX_NUMBER == LARGEST
+    assert values.MAX_NUMBER == LARGEST
 
 
 WRONG_CALLS: dict[str, dict[str, Any]] = {

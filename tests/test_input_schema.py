@@ -125,7 +125,10 @@ def test_whatever_is_accepted_can_be_read_and_whatever_is_refused_is_explained(
             if isinstance(found, NoValue):
                 assert isinstance(value, str) and found.args and all(what for _, what in found.args)
     assert [value for value in BLANKS if registry.reader(given)(value) is not BLANK] == []
+    tidy = registry.type_of(given).tidy(given)
     for value in bad:
+        if tidy and isinstance(value, str) and tidy(value) != value:
+            continue  # a blank at its end, or a path without its first slash
         assert registry.reader(given)(value) is REFUSED
         found = registry.complaints(given, value)
         assert found and all(what for _, what in found), value

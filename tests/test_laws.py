@@ -329,7 +329,7 @@ def test_what_json_cannot_carry_is_refused(connector: Connector) -> None:
 
 def test_a_large_interval_warns_and_is_sent_since_zoom_contradicts_itself(connector: Connector) -> None:
     preview = connector.actions["create-meeting"].preview(
-        {**MEETING, "type": 8, "type_recurrence": 1, "repeat_interval": 95}
+        {**MEETING, "type": 8, "type_recurrence": 1, "repeat_interval": 95, "end_times": 2}
     )
     assert preview["body"]["recurrence"]["repeat_interval"] == 95
     assert [warning["where"] for warning in preview["warnings"]] == ["inputs.repeat_interval"]

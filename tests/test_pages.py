@@ -36,7 +36,14 @@ inputs:
 
 
 def play(
-    folder: Path, paging: str, answers: list[Any], *, items: str = "things", limit: int | None = None, **more: str
+    folder: Path,
+    paging: str,
+    answers: list[Any],
+    *,
+    items: str = "things",
+    limit: int | None = None,
+    inputs: dict[str, Any] | None = None,
+    **more: str,
 ) -> tuple[Result, list[Any]]:
     (folder / "actions").mkdir()
     (folder / "connector.yaml").write_text(CONNECTOR.replace("{paging}", paging))
@@ -44,7 +51,9 @@ def play(
     (folder / "actions" / "list-things.yaml").write_text(ACTION.format(items=items, **said))
     action = folders.load(folder).actions["list-things"]
     plays = Play({Token: lay_out(action.profile, None, {}), Send: [_answer(*answer) for answer in answers]})
-    result = fold(plays(exchange(action, action.bind({"kind": "a b"}), CallTerms(limit=limit))), action.paging)
+    result = fold(
+        plays(exchange(action, action.bind({"kind": "a b", **(inputs or {})}), CallTerms(limit=limit))), action.paging
+    )
     return result, [step.request for step in plays.of(Send)]
 
 
@@ -93,6 +102,42 @@ def test_an_offset_list_that_gives_the_same_page_again_is_no_loop(tmp_path: Path
     with pytest.raises(ApiError, match="after 2 items, Acme sent the same page again") as caught:
         play(tmp_path, "{next: {from: query.offset, plus: count, to: query.offset}}", answers)
     assert (caught.value.items_read, caught.value.cursor, caught.value.retriable) == (2, None, True)
+
+
+@pytest.mark.parametrize(("total", "pages"), [(2, 1), (3, 2), (4, 2), (5, 3)])
+def test_an_offset_paged_list_never_asks_past_its_end(tmp_path: Path, total: int, pages: int) -> None:
+    paging = "{next: {from: query.offset, plus: count, below: body.total, to: query.offset}, keys: [total]}"
+    items = [*range(total)]
+    answers = [({}, {"things": items[at : at + 2], "total": total}) for at in range(0, total, 2)]
+    result, sent = play(tmp_path, paging, answers)
+    assert result.data["things"] == items
+    assert len(sent) == pages
+
+
+@pytest.mark.parametrize(
+    ("asked", "answered", "warns"),
+    [
+        ({"from": "2026-05-01", "to": "2026-11-01"}, {"from": "2026-10-01", "to": "2026-11-01"}, ["inputs.from"]),
+        ({"from": "2026-10-01", "to": "2026-11-01"}, {"from": "2026-10-01", "to": "2026-11-01"}, []),
+        ({"from": "2026-10-01T08:00:00Z", "to": "2026-11-01"}, {"from": "2026-10-01", "to": "2026-11-01"}, []),
+        ({"from": "2026-10-01", "to": "2026-11-01"}, {"from": "soon", "to": None}, []),
+        ({}, {"from": "2026-10-01", "to": "2026-11-01"}, []),
+    ],
+)
+def test_a_response_about_another_range_than_was_asked_for_causes_a_warning(
+    tmp_path: Path, asked: dict[str, str], answered: dict[str, Any], warns: list[str]
+) -> None:
+    rows = "".join(
+        f"\n  {name}: {{label: {name.title()}, type: datetime, to: query, as: date_or_utc}}" for name in ("from", "to")
+    )
+    answers = [({}, {"things": [1], "next": "t", **answered}), ({}, {"things": [2], **answered})]
+    paging = "{next: {from: body.next, to: query.token}}"
+    result, _ = play(
+        tmp_path, paging, answers, inputs=asked, to=f"query}}{rows}\n  other: {{label: Other, type: string, to: query"
+    )
+    assert [warning.where for warning in result.warnings] == warns
+    if warns:
+        assert "'From' was 2026-05-01, and became 2026-10-01" in result.warnings[0].what
 
 
 @pytest.mark.parametrize(

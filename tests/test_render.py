@@ -33,6 +33,10 @@ inputs:
   any: {label: Any, type: any, to: body.any, as: digits}
   b: {label: B, type: integer, to: body.fixed.b}
   more: {label: More, type: json, schema: {type: object}, to: "body.fixed.*"}
+  people: {label: People, type: json, schema: {type: array}}
+compute:
+  body.names: people | map(attribute='name')
+  body.oldest: (people | sort(attribute='age') | last).name
 """
 CONNECTION = """
 key: token
@@ -71,11 +75,30 @@ def test_constants_stand_on_every_request_and_the_nearer_one_wins(action: Any) -
     assert shown["body"] == {"fixed": {"a": 1}}
 
 
-def test_a_map_wins_over_constants_and_a_named_input_over_a_map(action: Any) -> None:
-    shown = action.preview({"id": "1", "kind": "x", "b": 2, "more": {"a": 9, "b": 9, "c": 9}})
+def test_a_map_wins_over_constants_and_may_not_repeat_a_named_input(action: Any) -> None:
+    shown = action.preview({"id": "1", "kind": "x", "b": 2, "more": {"a": 9, "c": 9}})
     assert shown["url"].endswith("?mode=json&kind=x")
     assert shown["body"] == {"fixed": {"a": 9, "b": 2, "c": 9}}
+    with pytest.raises(InputError) as caught:
+        action.preview({"id": "1", "b": 2, "more": {"b": 9}})
+    assert [problem.where for problem in caught.value.problems] == ["inputs.more.b"]
     assert action.preview({"id": "1"})["body"] == {"fixed": {"a": 1}}, "constants are not changed by a call"
+
+
+def test_a_computed_value_is_json_whatever_its_expression_gives(action: Any) -> None:
+    people = [{"name": "A", "age": 2}, {"name": "B", "age": 1}]
+    assert action.preview({"id": "1", "people": people})["body"] == {
+        "fixed": {"a": 1},
+        "names": ["A", "B"],
+        "oldest": "A",
+    }
+
+
+@pytest.mark.parametrize("people", [[{"name": "A", "age": 2}, {"name": "B", "age": "x"}], [{"name": "A"}, 1], [1]])
+def test_an_expression_that_fails_on_inputs_is_a_problem_of_theirs(action: Any, people: list[Any]) -> None:
+    with pytest.raises(InputError) as caught:
+        action.preview({"id": "1", "people": people})
+    assert [problem.where for problem in caught.value.problems] == ["inputs.people"]
 
 
 def test_the_connection_gives_its_secret_and_its_site(action: Any) -> None:

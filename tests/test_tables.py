@@ -27,6 +27,7 @@ TYPES = {  # what Zoom calls a value -> the types of inputs that take it
     "any": {"any"},
     "file": {"file"},
 }
+ADDED_CHOICES = {"weekly_day"}  # docs/actions.md lists what is added to the published rows
 DISAMBIGUATED = {"department": "Department", "pronouns_option": "Pronouns Option"}
 
 
@@ -75,12 +76,14 @@ def inputs_of(text: str) -> str:
 
 
 @pytest.mark.parametrize("key", ACTIONS)
-def test_the_rules_about_groups_are_the_published_ones(connector: Connector, key: str) -> None:
-    assert [(rule.kind, rule.keys, rule.when, rule.says) for rule in connector.actions[key].rules] == [
+def test_the_rules_about_groups_begin_with_the_published_ones(connector: Connector, key: str) -> None:
+    ours = [(rule.kind, rule.keys, rule.when, rule.says) for rule in connector.actions[key].rules]
+    theirs = [
         (kind, tuple(rule[kind]), condition(rule.get("when")) or (), rule.get("says", ""))
         for rule in ACTIONS[key].get("rules", [])
         for kind in rule.keys() - {"when", "says"}
     ]
+    assert ours[: len(theirs)] == theirs
 
 
 @pytest.mark.parametrize(("key", "row"), ROWS, ids=[f"{key}-{row['key']}" for key, row in ROWS])
@@ -103,9 +106,10 @@ def test_a_row_takes_the_published_choices_and_limits_and_goes_where_the_table_s
 ) -> None:
     ours = connector.actions[key].inputs[row["key"]]
     assert [str(place) for place in ours.to] == ([row["to"]] if "to" in row else [])
-    assert [(choice.value, choice.label) for choice in ours.choices] == [
-        (choice["value"], choice["label"]) for choice in row.get("choices", [])
-    ]
+    if "choices" in row or row["key"] not in ADDED_CHOICES:
+        assert [(choice.value, choice.label) for choice in ours.choices] == [
+            (choice["value"], choice["label"]) for choice in row.get("choices", [])
+        ]
     assert (ours.type == "secret") == row.get("secret", False)
     zoom = row.get("zoom", {})
     of_text = zoom.get("type") == "string" and "pattern" in zoom and row["key"] == "weekly_day"
@@ -161,6 +165,10 @@ CONDITIONS: dict[tuple[str, str], dict[str, Any]] = {
     ("create-user", "user_password"): {"user_action": "autoCreate"},
     ("get-meeting-recordings", "time_to_live"): {"include_fields": "download_access_token"},
     ("get-phone-recordings", "from"): {"to": "2026-11-30"},
+    **{
+        ("delete-user", f"transfer_{what}"): {"transfer_email": "jchill@example.com"}
+        for what in ("meeting", "webinar", "recording", "whiteboard")
+    },
     ("list-users-chat-messages", "search_type"): {"search_key": "cake"},
     ("list-users-chat-messages", "search_key"): {"search_type": "message"},
     ("list-users-chat-messages", "to_channel"): {"to_contact": None},

@@ -52,7 +52,7 @@ FORBIDDEN = {  # what no German text says -> what it says instead
     "Personal-Meeting": "Persönliche Meeting-ID",
     "[Gg]eheime|Geheimnis": "Secret Token, Client-Secret",
     "(?<!Konto)[Ii]nhaber": "Besitzer; only an account has a Kontoinhaber",
-    "Mitarbeitend|Teilnehmend|[a-zß][:*/_]in": "Mitarbeiter, Teilnehmer",
+    "Mitarbeitend|Teilnehmend|[a-zß][:*/_]in(?:nen)?\\b": "Mitarbeiter, Teilnehmer",
     "Telefonaufzeichnung|Aufnahme": "Anrufaufzeichnung, Aufzeichnung",
     "Seitentoken|Endpunkt": "what the reader sees of it",
     r"Account|Login|(?<!-)\bE?mail|\bUser\b": "Konto, Anmeldung, E-Mail, Benutzer",

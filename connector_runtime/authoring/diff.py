@@ -7,6 +7,7 @@ was added; *patch* if only descriptions changed. A change whose level cannot be 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -91,7 +92,9 @@ def _entry(where: str, old: Data, new: Data) -> Changes:
     for rule in new_rules:
         if any(_covers(before, rule, old_keys) for before in old_rules):
             continue
-        harmless = {"at_least_one": -1, "at_most_one": 1}.get(rule["kind"], 0)  # this many old inputs cannot break it
+        harmless = {"at_least_one": -1, "at_most_one": 1, "ignored": math.inf}.get(
+            rule["kind"], 0
+        )  # this many old inputs cannot break it
         if _always(rule["when"] or True, old_keys) and len(old_keys.intersection(rule["inputs"])) > harmless:
             yield "major", where, f"the rule {_rule(rule)} was added"
     for rule in old_rules:

@@ -57,17 +57,28 @@ class Action(ActionSpec):
         with Guard(self.profile.phrasebook):
             return files_of(self, data, token)
 
-    def bind(self, inputs: Mapping[str, Any], clear: Iterable[str] = ()) -> BoundInputs:
-        """Return the typed values to send; `clear` names inputs to clear. Raises `InputError` with every problem."""
+    def bind(
+        self, inputs: Mapping[str, Any], clear: Iterable[str] = (), extra: Mapping[str, Json] | None = None
+    ) -> BoundInputs:
+        """Return the typed values to send. Raises `InputError` with every problem.
+
+        `clear` names inputs to empty. `extra` sets fields of the request that no input reaches, by their place:
+        `{"body.settings.x": true, "query.y": 1}`.
+        """
         try:
-            bound = bind(self.accepts, inputs, clear)
+            bound = bind(self.accepts, inputs, clear, extra)
         except InputError as error:
             error.speak(self.profile.phrasebook)
             raise
         return bound._replace(warnings=said(bound.warnings, self.profile.phrasebook)) if bound.warnings else bound
 
     def preview(
-        self, inputs: Mapping[str, Any], *, clear: Iterable[str] = (), base_url: str | None = None
+        self,
+        inputs: Mapping[str, Any],
+        *,
+        clear: Iterable[str] = (),
+        extra: Mapping[str, Json] | None = None,
+        base_url: str | None = None,
     ) -> dict[str, Json]:
         """Return the request that a run would send (for a list, the request for its first page). Uses no connection.
 
@@ -76,12 +87,12 @@ class Action(ActionSpec):
         `where` and `what`). Raises `InputError` with every problem.
         """
         with Guard(self.profile.phrasebook):
-            bound = self.bind(inputs, clear)
+            bound = self.bind(inputs, clear, extra)
             if base_url is not None:
                 check_base_url(base_url)
-            draft = render.draft(self, bound.values, self.layout)
+            draft = render.draft(self, bound.values, self.layout, bound.extra)
             if self.paging:
-                draft = pages.page_draft(self.paging, draft, pages.start(self.paging, None))
+                draft = pages.page_draft(self.paging, draft, pages.start(self.paging))
             place = render.key_place(self, draft)
             if place is not None:
                 draft = draft.with_value(place, secrets.MASK)  # every run generates a new key

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import partial
 from http import HTTPStatus
@@ -31,6 +31,7 @@ FAILED_HINT = Sentence(
     "{vendor}'s server failed, and the change may have been made all the same. "
     "Check in {vendor} before you run this again."
 )
+DAY = 10  # characters of a date
 MAX_NUMBERS = 5  # numbers quoted in a warning
 KNOWN_STATUSES = frozenset(HTTPStatus)
 Fields = list[tuple[tuple[str, ...], tuple[str, ...]]]  # paths in the request, each with the inputs that fill it
@@ -114,6 +115,20 @@ def _items(key: str, answer: Answer) -> tuple[list[Json], tuple[Problem, ...]]:
             what = Sentence("'{key}' in the response is not a list.", key=key)
         raise ApiError(what, status=answer.status)
     return items, ()
+
+
+def range_warnings(spec: ActionSpec, written: Mapping[str, Json], data: Json) -> Iterator[Problem]:
+    """Warn if an answer repeats a date or time of the query with another value: it covers another range."""
+    for row in spec.inputs.values() if isinstance(data, dict) else ():
+        place = row.to[0] if row.type in ("date", "datetime") and row.to else None
+        if place is None or place.kind != "query" or row.key not in written:
+            continue
+        ours, theirs = str(written[row.key]), data.get(place.path[0])
+        size = min(len(ours), len(str(theirs)), DAY)
+        if isinstance(theirs, str) and datetimes.instant(theirs) and theirs[:size] != ours[:size]:
+            slots = {"label": row.label, "ours": ours, "theirs": theirs}
+            what = Sentence("{vendor} responded for another range: '{label}' was {ours}, and became {theirs}.", **slots)
+            yield Problem(f"inputs.{row.key}", what)
 
 
 def is_refused(rules: Errors, answer: Answer) -> bool:

@@ -77,7 +77,7 @@ def exchange(action: Action, bound: BoundInputs, terms: CallTerms = PLAIN) -> St
         if terms.cursor is not None:
             pages.position_of(terms.cursor, "", None)  # always raises: the action has no cursors
         return call.single()
-    digest, position = pages.list_digest(call.draft), pages.start(action.paging, terms.limit)
+    digest, position = pages.list_digest(call.draft), pages.start(action.paging)
     if terms.cursor is not None:
         position = pages.position_of(terms.cursor, digest, action.paging)
     return call.paged(action.paging, digest, position)
@@ -89,7 +89,7 @@ class _CallSteps:
     def __init__(self, action: Action, bound: BoundInputs, terms: CallTerms) -> None:
         self.action, self.terms, self.warnings = action, terms, bound.warnings
         self.book = action.profile.phrasebook
-        self.draft = render.draft(action, bound.values, action.layout)
+        self.draft = render.draft(action, bound.values, action.layout, bound.extra)
         self.effect = action.effect or render.effect_of(action, self.draft.method)
         self.is_keyed = self.effect == "create" and action.profile.idempotency is not None
         self.until: datetime | None = None  # the deadline
@@ -105,7 +105,7 @@ class _CallSteps:
     def single(self) -> Steps:
         yield from self.begin()
         page, *_ = yield from self.attempts()
-        warnings = (*self.warnings, *page.warnings)
+        warnings = (*self.warnings, *page.warnings, *answers.range_warnings(self.action, self.draft.written, page.data))
         yield page.replace(warnings=said(warnings, self.book)) if warnings else page
 
     def paged(self, paging: Paging, digest: str, position: pages.ListPosition) -> Steps:
@@ -122,6 +122,8 @@ class _CallSteps:
                     error.cursor = pages.cursor(digest, position)
                 raise
             page_items, following = page.items or [], None
+            if last is None:
+                warnings = (*warnings, *answers.range_warnings(self.action, self.draft.written, page.data))
             paging_error: ApiError | None = None
             try:
                 following = pages.next_position(paging, position, answer, self.draft, page, credentials)
@@ -340,7 +342,7 @@ def recovering(action: Action, bound: BoundInputs, terms: CallTerms, other: Acti
             yield from exchange(action, bound, terms)
             return
         except RequestError as error:
-            draft = render.draft(action, bound.values, action.layout)
+            draft = render.draft(action, bound.values, action.layout, bound.extra)
             sent = {name: places.dig(draft.body, place.path) for name, place in rule.same.items()}  # None if not sent
             is_recognizable = None not in sent.values() and conditions.holds(rule.when, bound.values.get)
             if not (error.may_have_been_done and is_recognizable):

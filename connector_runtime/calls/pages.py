@@ -35,10 +35,13 @@ class ListPosition(NamedTuple):
     skip: int = 0
 
 
-def start(paging: Paging, limit: int | None) -> ListPosition:
-    """Return the position of the first page, with the largest page size up to `limit`."""
-    size = paging.max if limit is None else max(1, min(paging.max, limit))
-    return ListPosition(0 if paging.size is None else size)
+def start(paging: Paging) -> ListPosition:
+    """Return the position of the first page, at the largest page size.
+
+    Even a call with a small limit reads a large page, because a page token fits only the size that it was made for:
+    whoever continues the list then needs few requests.
+    """
+    return ListPosition(0 if paging.size is None else paging.max)
 
 
 def page_draft(paging: Paging, draft: RequestDraft, position: ListPosition) -> RequestDraft:
@@ -88,7 +91,8 @@ def _value(style: Next, answer: Answer, draft: RequestDraft, page: Page) -> Any:
     step = len(page.items or ()) if style.plus == "count" else int(style.plus)
     try:
         current = int(value)
-        is_over = step == 0 or (style.below is not None and current >= int(places.look(style.below, answer)))
+        reached = current + step if style.plus == "count" else current
+        is_over = step == 0 or (style.below is not None and reached >= int(places.look(style.below, answer)))
     except (TypeError, ValueError, OverflowError):
         return None
     return None if is_over else current + step

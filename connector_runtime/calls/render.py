@@ -7,12 +7,13 @@ between, paging changes one place of the draft for each page.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote_plus, urljoin, urlsplit
 
-from ..errors import ApiError
+from ..errors import ApiError, InputError, Problem
+from ..inputs.values import json_problems
 from ..language import expressions, hosts
 from ..language.codecs import writer
 from ..language.places import text_of
@@ -90,8 +91,13 @@ def layout_of(spec: ActionSpec) -> Layout:
     return Layout(places, computed, spreads, spec.body is not None or any(place.kind == "body" for place in targets))
 
 
-def draft(spec: ActionSpec, values: Mapping[str, Any], layout: Layout | None = None) -> RequestDraft:
-    """Return the draft of a request with the bound values in their places."""
+def draft(
+    spec: ActionSpec,
+    values: Mapping[str, Any],
+    layout: Layout | None = None,
+    extra: Sequence[tuple[Place, Any]] = (),
+) -> RequestDraft:
+    """Return the draft of a request with the bound values, and those of `extra`, in their places."""
     layout = layout or layout_of(spec)
     written: dict[str, Any] = {}
     placed: list[tuple[Place, Any]] = []
@@ -102,20 +108,34 @@ def draft(spec: ActionSpec, values: Mapping[str, Any], layout: Layout | None = N
             placed.append((place, value))
     for place, source in layout.computed:
         if all(name in values for name in source.names):
-            placed.append((place, source.value(values)))
+            placed.append((place, _computed(spec, place, source, values)))
     if layout.spreads:
         placed.sort(key=lambda entry: not entry[0].spread)
     query, headers = [(name, text_of(value)) for name, value in spec.query.items()], [*spec.headers.items()]
     method, path, encode = spec.method or "GET", spec.path, spec.encode
     result = RequestDraft(method, path, path, query, headers, encode=encode, written=written)
     tree: dict[str, Any] = copy.deepcopy(spec.body) if spec.body else {}
-    for place, value in placed:
+    for place, value in (*placed, *extra):
         _put(result, tree, place, value)
     if tree or (layout.has_body and result.method not in (*READS, "DELETE")):
         result.body = tree
     if result.call.get("file_names"):
         result.parts = bodies.renamed(result.parts, dict(result.call.pop("file_names")))
     return result
+
+
+def _computed(spec: ActionSpec, place: Place, source: expressions.Expression, values: Mapping[str, Any]) -> Json:
+    """Return a computed value. Raises `InputError` if the definition's expression fails, or gives what is not JSON."""
+    names = ", ".join(sorted(source.names))
+    try:
+        value = source.value(values)
+        problem = next(json_problems(value, str(place), 1), None)
+        what = problem and problem.what
+    except Exception as error:  # an author's expression can fail in any way on unforeseen data
+        what = Sentence("cannot be computed from {names}: {error}", names=names, error=str(error))
+    if what:
+        raise InputError.of(spec.key, [Problem(f"inputs.{min(source.names)}", what)])
+    return value
 
 
 def _put(draft: RequestDraft, tree: dict[str, Any], place: Place, value: Any) -> None:

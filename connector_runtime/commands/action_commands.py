@@ -71,7 +71,7 @@ def show(context: Context, arguments: list[str]) -> None:
 def preview(context: Context, arguments: list[str]) -> None:
     """Print the HTTP request that `run` would send, and send nothing."""
     action, inputs, chosen = _action(context, preview, arguments)
-    print_json(action.preview(inputs, clear=chosen.clear, base_url=context.base_url(chosen)))
+    print_json(action.preview(inputs, clear=chosen.clear, extra=chosen.extra, base_url=context.base_url(chosen)))
 
 
 def run(context: Context, arguments: list[str]) -> None:
@@ -80,8 +80,8 @@ def run(context: Context, arguments: list[str]) -> None:
     from ..calls import render
     from ..calls.exchange import result_of
 
-    bound = action.bind(inputs, chosen.clear)
-    effect = render.effect_of(action, render.draft(action, bound.values, action.layout).method)
+    bound = action.bind(inputs, chosen.clear, chosen.extra)
+    effect = render.effect_of(action, render.draft(action, bound.values, action.layout, bound.extra).method)
     terms: dict[str, Any] = {name: getattr(chosen, name) for name in ("cursor", "deadline", "recover")}
     once, pages, count = effect != "read", list[Page](), 0
     ended: RequestError | None = None
@@ -163,6 +163,8 @@ def _action(context: Context, command: Any, arguments: list[str]) -> tuple[Any, 
     parser, own = options.parser_of(f"{context.prog} {name} {action.key}", action)
     options.add_common(own, "--inputs")
     own.add_argument("--clear", metavar="INPUT", action="append", default=[], help="clear this field; repeatable")
+    help_of_extra = "set a field that has no input, such as body.settings.x=true; repeatable"
+    own.add_argument("--extra", metavar="PLACE=VALUE", action="append", default=[], help=help_of_extra)
     options.add_common(own, "--base-url")
     if command is run:
         options.add_common(own, "--connection")

@@ -10,7 +10,7 @@ import re
 import shlex
 import sys
 import textwrap
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from inspect import cleandoc
 from itertools import pairwise
 from pathlib import Path
@@ -85,9 +85,10 @@ def parse(
     dashed = [re.sub("^--[^=]*", lambda name: name[0].replace("_", "-"), argument) for argument in arguments]
     chosen, rest = parser.parse_known_args(dashed)
     chosen.clear = [key.replace("-", "_") for key in getattr(chosen, "clear", ())]
+    chosen.extra, problems = _extra(getattr(chosen, "extra", ()))
     names = [name for action in parser._actions for name in action.option_strings]
     unknown = [word.partition("=")[0] for word in rest if word.startswith("--")]
-    problems = [Problem(name, f"is not an option of {spec.key}.{nearest(name, names)}") for name in unknown]
+    problems += [Problem(name, f"is not an option of {spec.key}.{nearest(name, names)}") for name in unknown]
     for before, word in pairwise(["", *rest]):
         if not word.startswith("--") and ("=" in before or not before.startswith("--")):  # no unknown option's value
             problems.append(Problem(word, "belongs to no option; write a value after its option"))
@@ -103,12 +104,26 @@ def parse(
             problems += error.problems
     if problems:
         try:
-            bind(inputs, chosen.clear)
+            bind(inputs, chosen.clear, chosen.extra)
         except InputError as error:
             named = {problem.where for problem in problems}
             problems += [each for each in error.problems if ".".join(each.where.split(".")[:2]) not in named]
         raise InputError.of(parser.prog, problems)
     return inputs, chosen
+
+
+def _extra(texts: Iterable[str]) -> tuple[dict[str, Any] | None, list[Problem]]:
+    """The values of `--extra PLACE=VALUE` by place; a value that is not JSON is text."""
+    extra: dict[str, Any] = {}
+    problems: list[Problem] = []
+    for place, equals, value in (text.partition("=") for text in texts):
+        try:
+            extra[place] = json.loads(value)
+        except ValueError:
+            extra[place] = value
+        if not equals:
+            problems.append(Problem("--extra", f"is {place!r}; write it as PLACE=VALUE, such as query.x=1"))
+    return extra or None, problems
 
 
 def read_file(subject: str, path: str, parse: Callable[[str], Any] = json.loads, what: str = "not JSON") -> Any:

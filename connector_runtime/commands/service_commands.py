@@ -201,6 +201,7 @@ def mcp(context: Context, arguments: list[str]) -> None:
     command.add_argument("--read-only", action="store_true", help="offer only actions that change nothing")
     command.add_argument("--destructive", action="store_true", help="also offer actions that can destroy data")
     command.add_argument("--show-secrets", action="store_true", help="show secrets in results, instead of ***")
+    command.add_argument("--extra", action="store_true", help="let tools set fields that have no input")
     add_common(command, "--connection")
     command.add_argument("--store", metavar="URL", help="the store of connections, if it is not the default")
     add_common(command, "--base-url")
@@ -220,8 +221,8 @@ def mcp(context: Context, arguments: list[str]) -> None:
         context = context._replace(environment={**context.environment, context.variable("store"): chosen.store})
     from ..mcp.tools import ToolFilter
 
-    reach = {"read_only": chosen.read_only, "destructive": chosen.destructive, "secrets": chosen.show_secrets}
-    tool_filter = ToolFilter(only=tuple(chosen.only), **reach)
+    reach = {name: getattr(chosen, name) for name in ("read_only", "destructive", "extra")}
+    tool_filter = ToolFilter(only=tuple(chosen.only), secrets=chosen.show_secrets, **reach)
     if chosen.http:
         host, port = chosen.host or "127.0.0.1", MCP_PORT if chosen.port is None else chosen.port
         store = context.setting("store")

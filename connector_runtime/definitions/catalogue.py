@@ -70,7 +70,7 @@ def entry(action: Action, say: Say = same) -> dict[str, Json]:
         "rate_limit": action.rate_limit,
         "inputs": [{**hints(row), **needs(action, row)} for row in action.inputs.values()],
         "rules": [
-            {"kind": rule.kind, "inputs": list(rule.keys), "when": condition(rule.when), "says": rule.says}
+            {**_attributes(rule, "kind", "says", "within"), "inputs": list(rule.keys), "when": condition(rule.when)}
             for rule in action.rules
         ],
         "input_schema": action.input_schema,

@@ -21,7 +21,7 @@ Raw = Mapping[str, Any]
 Shared = Callable[[str], Json]  # a file name of schemas/ -> its data
 Codecs = Mapping[str, Callable[[Any], Any]]
 
-RULES = {"at_least_one", "at_most_one", "together"}
+RULES = ("at_least_one", "at_most_one", "together", "in_order", "ignored")
 FILE_WORDS = ("url", "type", "size", "id", "token")  # each of these keys names a key of a file's entry in the answer
 PLAN_WORDS = ("on", "labels", "per", "when", "rate")  # keys of a limit that are not plans
 
@@ -84,9 +84,10 @@ def action(data: Raw, common: Raw, profile: model.Profile, shared: Shared, codec
         by_name={name: entry for entry in inputs.values() for name in entry.names},
         compute={places.place(to): source for to, source in data.get("compute", {}).items()},
         rules=tuple(
-            model.Rule(kind, tuple(raw[kind]), _condition(raw, "when") or (), raw.get("says", ""))
+            model.Rule(kind, tuple(raw[kind]), _condition(raw, "when") or (), raw.get("says", ""), raw.get("within"))
             for raw in data.get("rules", ())
-            for kind in RULES & raw.keys()
+            for kind in RULES
+            if kind in raw
         ),
         paging=_paging({**common.get("paging", {}), **data["paging"]}) if "paging" in data else None,
         errors=_errors(common_errors, errors),
@@ -168,7 +169,7 @@ def row(key: str, raw: Raw, shared: Shared, codecs: Codecs) -> model.Input:
         ),
         schema=inline(raw.get("schema", {}), shared),
         warn=tuple(
-            record(model.Warn, warn, when=_condition(warn, "when") or (), schema=inline(warn["schema"], shared))
+            model.Warn(_condition(warn, "when") or (), inline(warn.get("schema", {"not": {}}), shared), warn["says"])
             for warn in raw.get("warn", ())
         ),
         has_default="default" in raw,

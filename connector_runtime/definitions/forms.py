@@ -57,7 +57,8 @@ def _field(row: Input, say: Say) -> dict[str, Json]:
     if row.collection == "map":
         pair = {"key": {"type": "string", "title": say(KEY)}, "value": {**_value(row), "title": say(VALUE)}}
         return {**field, "type": "array", "items": {"type": "object", "properties": pair, "required": ["key"]}}
-    return {**field, **({"type": "array", "items": _value(row)} if row.collection else _value(row))}
+    unique = {"uniqueItems": True} if row.choices else {}  # drawn as check boxes
+    return {**field, **({"type": "array", "items": _value(row), **unique} if row.collection else _value(row))}
 
 
 def _value(row: Input) -> dict[str, Json]:
@@ -98,7 +99,9 @@ def ui_schema(spec: ActionSpec, say: Say = same) -> dict[str, Json]:
             field["ui:enumNames"] = [choice.label for choice in row.choices]
         elif isinstance(row.example, str | int) and row.type != "secret":
             field["ui:placeholder"] = _text(row, row.example, say)
-        if row.collection and field:
+        if row.collection == "list" and row.choices:
+            field["ui:widget"] = "checkboxes"
+        elif row.collection and field:
             field = {"items": {"value": field} if row.collection == "map" else field}
         if notes := " · ".join(asides_of(row, say)):
             field["ui:help"] = notes

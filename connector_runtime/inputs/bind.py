@@ -6,38 +6,38 @@ is the published default. A refused value counts as present, and equals nothing.
 
 from __future__ import annotations
 
-import math
-import re
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from itertools import combinations, islice
 from typing import Any, NamedTuple
 
 from ..errors import MOST, InputError, Problem
 from ..language import conditions
-from ..language.schema_faults import Fault, closest, fits, kind_of, nearest
+from ..language.datetimes import instant, is_local
+from ..language.schema_faults import Fault, closest, kind_of, nearest
 from ..model import Condition, Input, InputTable, Rule
 from ..sentences import Sentence, both, either, labels
 from ..structs import shows
 from ..types import registry
 from ..types.base import BLANK, NOT_PLAIN, REFUSED, NoValue, Reader, example, is_blank
+from .advice import Advice
+from .extra import NO_EXTRA, Placed, read_extra
+from .values import as_json, is_json, json_problems
 
-MAX_DEPTH = 100
-MAX_NUMBER = int(sys.float_info.max)
-MAX_SUGGESTIONS = 20  # unknown names for which messages suggest the nearest known one
+DAY = 10  # characters of a date
+MAX_SUGGESTIONS = 20  # unknown names for which a message suggests the nearest
 
-_SURROGATE = re.compile("[\ud800-\udfff]")
 _ATOMS = (int, bool)
 _BAD = NoValue()  # not JSON, or present under two names
 NO_DEFAULT = object()
-BROKEN_CHARACTER = Sentence("contains a broken character, often half an emoji: delete it and type it again")
 
 
 class Constraint(NamedTuple):
     """A constraint, with the place and message of its problem.
 
-    It is broken if `when` holds and `unless` does not, each group in `touched` has a touched input, and no input in
-    `needs` is present. It is also broken if an input is present under both `names`.
+    It is broken if `when` holds and `unless` does not, each group of `touched` has a touched input, no input of `needs`
+    is present, and the touched inputs pass the `test`, if there is one; or if an input is present under both `names`.
+    JSON Schema cannot express a `test`, because it compares values.
     """
 
     where: str
@@ -47,6 +47,7 @@ class Constraint(NamedTuple):
     touched: tuple[tuple[str, ...], ...] = ()
     needs: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
+    test: Callable[[Mapping[str, Any]], bool] | None = None
 
     @property
     def watched(self) -> str:
@@ -84,7 +85,6 @@ class CompiledInputs(dict[str, CompiledInput]):
         super().__init__()
         rows = spec.fields
         optional = {key: row for key, row in rows.items() if row.optional_default}
-        samples = [key for key, row in optional.items() if isinstance(row.default, list | dict)]
         self.spec = spec
         self.constraints = tuple((constraint.watched, constraint) for constraint in constraints(spec))
         self.needed = frozenset(key for key, row in rows.items() if row.is_always_needed and not row.was)
@@ -92,8 +92,8 @@ class CompiledInputs(dict[str, CompiledInput]):
         self.call_defaults = {key: row.default for key, row in optional.items() if row.to and row.to[0].kind == "call"}
         self.defaults = frozenset((*self.filled, *self.call_defaults))
         self.rivals = tuple(rule for rule in spec.rules if rule.kind == "at_most_one")
-        warning = [row for key, row in rows.items() if row.warn or row.deprecated is not None or key in samples]
-        self.may_warn = tuple((row, *_silent_range(row)) for row in warning)
+        self.advice = Advice(spec)
+        self.overlaps = tuple(_overlaps(rows))
 
     def __missing__(self, name: str) -> CompiledInput:
         row = self.spec.by_name.get(name)
@@ -101,15 +101,6 @@ class CompiledInputs(dict[str, CompiledInput]):
             return _UNKNOWN
         self[name] = CompiledInput(row, [*self.spec.inputs].index(row.key))
         return self[name]
-
-
-def _silent_range(row: Input) -> tuple[float, float]:
-    """Return the smallest and the largest number that certainly cause no warning."""
-    schemas = [warn.schema for warn in row.warn]
-    if row.deprecated is not None or not all(schema.keys() <= {"minimum", "maximum"} for schema in schemas):
-        return math.inf, -math.inf
-    lows, highs = ([schema[word] for schema in schemas if word in schema] for word in ("minimum", "maximum"))
-    return max(lows, default=-math.inf), min(highs, default=math.inf)
 
 
 def constraints(table: InputTable) -> Iterator[Constraint]:
@@ -125,19 +116,27 @@ def constraints(table: InputTable) -> Iterator[Constraint]:
         if row.only_when is not None:
             others = either(labels(table.by_name[name] for name in dict.fromkeys(test.name for test in row.only_when)))
             slots = {"condition": conditions.phrase(row.only_when, rows), "others": others}
+            is_filled = all(test.negate and test.values == (None,) for test in row.only_when)
             what = Sentence("is used only when {condition}: clear it, or change {others}", **slots)
+            if is_filled:
+                what = Sentence("is used only when {condition}: clear it, or fill in {others}", **slots)
             yield Constraint(where, what, unless=row.only_when, touched=((row.key,),))
         if row.required is not None and not row.has_default and (row.required or row.only_when is not None):
             when = (*(row.only_when or ()), *row.required)
             slots = {"label": row.label, "condition": conditions.phrase(when, rows), "example": example(row)}
             what = Sentence("is required when {condition}: enter '{label}'{example}", **slots)
             yield Constraint(where, what, when=when, needs=(row.key,))
+    for spread, name, key in _overlaps(rows):
+        what = Sentence("is set by '{label}' too: leave one of the two out", label=rows[key].label)
+        test = partial(_has_key, spread, name)
+        yield Constraint(f"inputs.{spread}.{name}", what, touched=((key,), (spread,)), test=test)
     for rule in table.rules:
         for constraint in _rule(rule, [rows[key] for key in rule.keys]):
             text: str = constraint.what
             if rule.when:
                 text = Sentence("{what} when {condition}", what=text, condition=conditions.phrase(rule.when, rows))
-            text = Sentence("{what}: {reason}", what=text, reason=rule.says) if rule.says else text
+            if rule.says and rule.within is None:  # otherwise, `says` is about the width
+                text = Sentence("{what}: {reason}", what=text, reason=rule.says)
             yield constraint._replace(what=text, when=rule.when)
 
 
@@ -149,7 +148,12 @@ def _rule(rule: Rule, rows: list[Input]) -> Iterator[Constraint]:
         for row, rival in combinations(rows, 2):
             what = Sentence("enter only one of {labels}", labels=both(labels([row, rival])))
             yield Constraint(f"inputs.{rival.key}", what, touched=((row.key,), (rival.key,)))
-    else:
+    elif rule.kind == "in_order":
+        first, last = rows
+        what = Sentence("is earlier than '{label}': enter a later one", label=first.label)
+        test = partial(_is_reversed, first.key, last.key)
+        yield Constraint(f"inputs.{last.key}", what, touched=((first.key,), (last.key,)), test=test)
+    elif rule.kind == "together":
         for row in rows:
             others = [other for other in rows if other is not row]
             slots = {"label": row.label, "others": both(labels(others))}
@@ -158,29 +162,56 @@ def _rule(rule: Rule, rows: list[Input]) -> Iterator[Constraint]:
             yield Constraint(f"inputs.{row.key}", what, touched=(keys,), needs=(row.key,))
 
 
+def _overlaps(rows: Mapping[str, Input]) -> Iterator[tuple[str, str, str]]:
+    """The inputs that fill one key of another input's map: the map's input, the key, and the input that fills it."""
+    for spread in rows.values():
+        for row in rows.values() if any(place.spread for place in spread.to) else ():
+            for place in row.to:
+                if not place.spread and (place.kind, place.path[:-1]) == spread.to[0][:2]:
+                    yield spread.key, place.path[-1], row.key
+
+
+def _has_key(spread: str, name: str, touched: Mapping[str, Any]) -> bool:
+    return isinstance(touched[spread], dict) and name in touched[spread]
+
+
+def _is_reversed(first: str, last: str, touched: Mapping[str, Any]) -> bool:
+    """True if two date-times are in the wrong order. A local time and one with a zone cannot be compared."""
+    begin, end = (str(touched[key]) for key in (first, last))
+    if len(begin) == DAY or len(end) == DAY:
+        begin, end = begin[:DAY], end[:DAY]
+    elif is_local(begin) is not is_local(end):
+        return False
+    moments = instant(begin), instant(end)
+    return None not in moments and moments[0] > moments[1]  # type: ignore[operator]
+
+
 @shows()
 class BoundInputs(NamedTuple):
-    """The values to send, by input key, and warnings about them."""
+    """The values to send, by input key, warnings about them, and the values of `extra` by place."""
 
     values: dict[str, Any]
     warnings: tuple[Problem, ...]
+    extra: Placed = NO_EXTRA
 
 
-def bind(accepts: CompiledInputs, inputs: Mapping[str, Any], clear: Iterable[str] = ()) -> BoundInputs:
-    """Read and check the inputs of a call. Raises `InputError` with all problems, or with the first `MOST`."""
+def bind(
+    accepts: CompiledInputs, inputs: Mapping[str, Any], clear: Iterable[str] = (), extra: Any = None
+) -> BoundInputs:
+    """Read and check the inputs of a call. Raises `InputError` with all problems, or the first `MOST`."""
     spec = accepts.spec
     reading = InputReading(accepts, inputs)
     cleared = [spec.by_name[key].key if key in spec.by_name else key for key in dict.fromkeys(clear)] if clear else []
-    if reading.rejects or reading.broken or cleared or not accepts.needed <= reading.present.keys():
-        problems = reading.problems()
+    placed, faults = read_extra(spec, extra, reading.present) if extra is not None else (NO_EXTRA, [])
+    if faults or reading.rejects or reading.broken or cleared or not accepts.needed <= reading.present.keys():
+        problems = [*reading.problems(), *faults]
         problems += islice(_clear_problems(spec, inputs, cleared), MOST + 1)
         if len(problems) <= MOST:
             problems += reading.unreadable(problems)
         if problems:
             raise InputError.of(spec.key, problems, is_all=False)
     values = reading.with_defaults({key: spec.inputs[key].clear[0] for key in cleared})
-    may_warn = accepts.may_warn or len(spec.by_name) > len(spec.inputs)
-    return BoundInputs(values, tuple(reading.warnings(values)) if may_warn else ())
+    return BoundInputs(values, tuple(reading.warnings(values)), placed)
 
 
 def not_object(value: Any) -> str:
@@ -204,13 +235,13 @@ class InputReading:
             field = accepts[name]
             kind, default = type(raw), field.default
             is_atom = raw.isascii() if kind is str else kind in _ATOMS
-            if kind is field.kind and field.is_plain(raw) and (is_atom or _is_json(raw, 1)):
+            if kind is field.kind and field.is_plain(raw) and (is_atom or is_json(raw, 1)):
                 value = raw
             elif kind is list and raw and _are_plain(raw, *field.items):
                 value = [*raw]
             elif field.may_be_blank and (raw is None or (kind is str and not raw)):
                 continue
-            elif not _is_json(raw, 1) and any(_not_json(raw, "", 1)):
+            elif not is_json(raw, 1) and any(json_problems(raw := self._as_json(name, raw), "", 1)):
                 rejects[name] = _BAD
                 continue
             else:
@@ -234,8 +265,22 @@ class InputReading:
             if field.position < last:
                 in_order = False
             last = field.position
+        for spread, part, key in accepts.overlaps:  # a default that nobody changed gives way to the map's key
+            if (
+                key in present
+                and key not in touched
+                and isinstance(present.get(spread), dict)
+                and part in present[spread]
+            ):
+                del present[key]
         self.present, self.touched, self.rejects, self.in_order = present, touched, rejects, in_order
         self.broken = self._broken() if accepts.constraints else []
+
+    def _as_json(self, name: str, raw: Any) -> Any:
+        value = as_json(raw)
+        if value is not raw:
+            self.inputs = {**self.inputs, name: value}
+        return value
 
     def _broken(self) -> list[Constraint]:
         """Return the broken constraints. Conditions see the touched values, including defaults that are filled in."""
@@ -250,7 +295,8 @@ class InputReading:
                     break
             else:
                 is_met = constraint.unless is not None and conditions.holds(constraint.unless, touched.get)
-                if not is_met and conditions.holds(constraint.when, touched.get):
+                is_broken = not is_met and conditions.holds(constraint.when, touched.get)
+                if is_broken and (constraint.test is None or constraint.test(touched)):
                     broken.append(constraint)
         if any(each.unless for each in broken):  # a condition on an input that is missing, refused or misspelt is open
             rows, unknown = accepts.spec.by_name, {*accepts.needed} - present
@@ -284,25 +330,14 @@ class InputReading:
             if name != key and not is_blank(rows[name], self.inputs[name]):
                 what = Sentence("is the old name of '{name}': it still works, but use '{name}'", name=key)
                 yield Problem(f"inputs.{name}", what)
-        for row, least, most in self.accepts.may_warn:
-            key = row.key
-            value = values.get(key)
-            if key not in values or (type(value) is int and least <= value <= most):
-                continue
-            if key not in self.touched:
-                if isinstance(value, list | dict) and value:
-                    what = Sentence("'{label}' still has the sample values, which will be sent", label=row.label)
-                    yield Problem(f"inputs.{key}", Sentence("{what}: replace them, or clear the field", what=what))
-            elif row.deprecated is not None:
-                what = Sentence("'{label}' is deprecated: {reason}", label=row.label, reason=row.deprecated)
-                yield Problem(f"inputs.{key}", what)
-            for warn in row.warn:
-                if not fits(warn.schema, value) and conditions.holds(warn.when, values.get):
-                    yield Problem(f"inputs.{key}", warn.says)
+        yield from self.accepts.advice.about(values, self.touched)
 
     def problems(self) -> list[Problem]:
-        """Return the problems in table order: all, or the first `MOST` + 1. Raises `InputError` for non-JSON inputs."""
-        spec, not_json = self.accepts.spec, list(islice(_not_json(dict(self.inputs), "inputs", 0), MOST + 1))
+        """The problems of the inputs in the order of the table: all, or the first `MOST` + 1.
+
+        JSON inside strings is not read. Raises `InputError` if the inputs are not JSON.
+        """
+        spec, not_json = self.accepts.spec, list(islice(json_problems(dict(self.inputs), "inputs", 0), MOST + 1))
         if not_json:
             raise InputError.of(spec.key, not_json, is_all=False)
         unused = {constraint.where: constraint for constraint in self.broken if constraint.unless is not None}
@@ -326,7 +361,7 @@ class InputReading:
                 yield from _problems(key, registry.complaints(row, None))
         unknown = (name for name in inputs if name not in rows)
         for count, name in enumerate(islice(unknown, MOST + 1)):
-            meant = nearest(name, accepts.spec.inputs) if count < MAX_SUGGESTIONS else ""
+            meant = _meant(accepts.spec, name) if count < MAX_SUGGESTIONS else ""
             what = Sentence("is not an input of {action}.{meant}", action=accepts.spec.key, meant=meant)
             yield Problem(f"inputs.{name}", what)
         for _, constraint in accepts.constraints:
@@ -344,20 +379,22 @@ class InputReading:
                 yield from _problems(name, reject.args)
 
 
+def _meant(table: InputTable, name: str) -> str:
+    """The input that an unknown name may mean: one that fills the vendor's field of that name, or the nearest."""
+    paging = getattr(table, "paging", None)
+    if paging and name in paging.keys:
+        return Sentence(" The pages of a list are read one after another: use `limit` and `cursor`.")
+    for row in table.fields.values():
+        for place in row.to:
+            if not place.spread and place.path[-1:] == (name,):
+                return Sentence(" Did you mean '{name}'?", name=row.key)
+            if place.spread and (place.path[-1:] == (name,) or name in row.schema.get("properties", ())):
+                return Sentence(" It belongs in '{label}' ({name}).", label=row.label, name=row.key)
+    return nearest(name, table.inputs)
+
+
 def _are_plain(items: list[Any], kind: type, is_plain: Callable[[Any], object]) -> bool:
-    return all([type(item) is kind and is_plain(item) and (kind in _ATOMS or _is_json(item, 2)) for item in items])
-
-
-def _is_json(value: Any, depth: int) -> bool:
-    """True if a value is certainly JSON, as nearly all values are; `_not_json` examines the rest."""
-    kind = type(value)
-    if kind is str:
-        return bool(value.isascii()) or _SURROGATE.search(value) is None
-    if kind is dict:
-        return {*map(type, value)} <= {str} and _is_json("".join(value), 0) and _is_json([*value.values()], depth)
-    if kind is list and depth <= MAX_DEPTH:
-        return all([(type(item) is str and item.isascii()) or _is_json(item, depth + 1) for item in value])
-    return kind is bool or value is None or (kind is int and -MAX_NUMBER <= value <= MAX_NUMBER)
+    return all([type(item) is kind and is_plain(item) and (kind in _ATOMS or is_json(item, 2)) for item in items])
 
 
 def _problems(name: str, faults: Iterable[Fault]) -> list[Problem]:
@@ -374,24 +411,3 @@ def _clear_problems(spec: InputTable, inputs: Mapping[str, Any], cleared: list[s
             yield Problem(f"clear.{key}", what)
         elif any(not is_blank(spec.inputs[key], inputs.get(name)) for name in spec.inputs[key].names):
             yield Problem(f"clear.{key}", Sentence("has a value as well: leave the value out, or do not clear it"))
-
-
-def _not_json(value: Any, where: str, depth: int) -> Iterator[Problem]:
-    """Yield a problem for each value that Python can represent and JSON cannot."""
-    if depth > MAX_DEPTH:
-        yield Problem(where, Sentence("is nested deeper than {depth} levels", depth=MAX_DEPTH))
-    elif isinstance(value, str) and _SURROGATE.search(value):
-        yield Problem(where, BROKEN_CHARACTER)
-    elif isinstance(value, int) and not -MAX_NUMBER <= value <= MAX_NUMBER:
-        yield Problem(where, Sentence("is too large: JSON numbers go up to 1.8e308"))
-    elif isinstance(value, float) and not math.isfinite(value):
-        yield Problem(where, Sentence("is {value}, which is not a number in JSON", value=value))
-    elif isinstance(value, dict | list):
-        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
-            if isinstance(value, dict) and not isinstance(key, str):
-                yield Problem(where, Sentence("has the key {key}: keys must be text", key=repr(key)))
-            else:
-                yield from _not_json(key, where, 0)
-                yield from _not_json(item, f"{where}.{key}", depth + 1)
-    elif not (value is None or isinstance(value, int | float | str)):
-        yield Problem(where, Sentence("must be JSON, not {found}", found=kind_of(value)))

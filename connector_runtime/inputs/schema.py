@@ -1,4 +1,8 @@
-"""The JSON Schema of an input table, for other programs: it accepts exactly what `bind` accepts. Pure."""
+"""The JSON Schema of an input table, for other programs: it accepts what `bind` accepts. Pure.
+
+It knows nothing of constraints that compare two values, and refuses some blanks that `bind` removes. Each other
+constraint is one entry of `allOf`. For text that contains JSON, `contentSchema` describes that JSON.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +30,7 @@ def input_schema(table: InputTable) -> Schema:
             properties[name] = {**old, **own}
     schema: Schema = {"$schema": DIALECT, "title": table.label, "description": table.description, "type": "object"}
     schema |= {"properties": properties, "required": always, "additionalProperties": False}
-    schemas = [_constraint_schema(constraint, table.by_name) for constraint in constraints(table)]
+    schemas = [_constraint_schema(each, table.by_name) for each in constraints(table) if each.test is None]
     if schemas:
         schema["allOf"] = schemas
     if len(rows) < len(table.inputs):

@@ -42,6 +42,25 @@ def readable(value: Any) -> str:
     return f"{day} {hour}{'' if second in (None, ':00') else second} {'UTC' if zone == 'Z' else zone}".rstrip()
 
 
+def is_local(text: str) -> bool:
+    """True if a date-time has neither an offset nor a Z."""
+    return _ZONE.search(text[10:]) is None
+
+
+def in_zone(value: Any, zone: Any) -> str:
+    """`2026-11-01T09:00:00Z` in the zone `America/New_York`, `2026-11-01 04:00`; in UTC if the zone is unknown.
+
+    A filter of expressions.
+    """
+    from zoneinfo import ZoneInfo
+
+    moment = instant(value)
+    try:
+        return f"{moment.astimezone(ZoneInfo(str(zone))):%Y-%m-%d %H:%M} {zone}" if moment else readable(value)
+    except (KeyError, ValueError, OSError, OverflowError):  # also if the machine has no time zone data
+        return readable(value)
+
+
 def instant(value: Any) -> datetime | None:
     """Read an ISO date-time (UTC unless it has a zone) or an epoch in seconds or milliseconds; None if neither."""
     if type(value) not in (str, int, float):

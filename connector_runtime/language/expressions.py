@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -29,18 +29,23 @@ def expression(source: str) -> Expression:
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
     environment = ImmutableSandboxedEnvironment()
-    environment.filters["moment"] = datetimes.readable
+    environment.filters |= {"moment": datetimes.readable, "in_zone": datetimes.in_zone}
     try:
         compiled = environment.compile_expression(source)
         names = meta.find_undeclared_variables(environment.parse(f"{{{{ {source} }}}}"))
     except TemplateSyntaxError as error:
         raise ValueError(error.message) from None
-    return Expression(lambda values: compiled(dict(values)), frozenset(names))
+
+    def value(values: Mapping[str, Any]) -> Any:
+        result = compiled(dict(values))
+        return [*result] if isinstance(result, Iterator) else result  # a filter such as `map` gives a generator
+
+    return Expression(value, frozenset(names))
 
 
 @cache
 def template(text: str) -> Expression:
-    """Compile the label of a choice: a template with `{{ expressions }}`, or the path of a field (`host.email`).
+    """Compile a label or a warning: a template with `{{ expressions }}`, or the path of a field (`host.email`).
 
     Its value is one line of text, or None if any part is blank or fails on the vendor's data. Raises `ValueError` for a
     syntax error.

@@ -27,12 +27,12 @@ from ..definitions.catalogue import condition, data_url, safety
 from ..definitions.connector import Connector
 from ..definitions.forms import asides_of, form_schema
 from ..errors import ConnectorError, InputError, Problem
-from ..inputs.bind import BoundInputs
+from ..inputs.bind import BoundInputs, CompiledInputs, bind
 from ..language import json_text, patterns, secrets
 from ..language.schema_faults import nearest, schema_faults
 from ..language.secrets import SECRET_WORD
-from ..model import Choice, Condition, Input, Json, Page, Result
-from ..types.base import is_blank_item
+from ..model import Choice, Condition, Input, InputTable, Json, Page, Result
+from ..types.registry import TYPES
 
 Lend = Callable[[Any], AbstractAsyncContextManager[AsyncClient]]
 Context = ServerRequestContext[Any, Any]
@@ -49,17 +49,28 @@ OPTIONS = {  # arguments that are not inputs of the action
     "limit": f"Maximum number of items; {LIMIT} if left out.",
     "cursor": "Continues after the result that had this cursor; repeat the other arguments unchanged.",
     "clear": "Fields to clear; blank text and null leave a field unchanged.",
+    "extra": 'Fields without an argument, by place: {"body.settings.x": true, "query.y": 1}.',
+}
+OPTION_ROWS = {  # they are read like inputs
+    "limit": Input("limit", "Limit", "integer", schema={"minimum": 1, "maximum": MAX_LIMIT}),
+    "cursor": Input("cursor", "Cursor", "string"),
+    "clear": Input("clear", "Clear", "string", collection="list"),
+    "extra": Input("extra", "Extra", "json", schema={"type": "object"}),
 }
 DROPPED_WORDS = ("format", "pattern", SECRET_WORD)  # schema keywords that could make a client reject a result
 
 
 class ToolFilter(NamedTuple):
-    """Selects the actions to offer. `only` has patterns of keys (empty: all); with `secrets`, results show secrets."""
+    """Selects the actions to offer. `only` has patterns of keys (empty: all); with `secrets`, results show secrets.
+
+    With `extra`, tools can set fields of a request that no input reaches.
+    """
 
     only: tuple[str, ...] = ()
     read_only: bool = False
     destructive: bool = False
     secrets: bool = False
+    extra: bool = False
 
 
 class Tool(NamedTuple):
@@ -87,6 +98,7 @@ def tools(connector: Connector, offer: ToolFilter) -> dict[str, Tool]:
     for key, action in offered.items():
         options = ("limit", "cursor") if action.paging is not None else ()  # inputs must not use these names
         options = (*options, "clear") if any(row.clear for row in action.inputs.values()) else options
+        options = (*options, "extra") if offer.extra else options
         hints = {f"{word}_hint": value for word, value in safety(action.effect).items()}
         hints["destructive_hint"] |= action.effect == "update"  # to the protocol, whatever overwrites destroys
         data = data_schema(action, offer.secrets)
@@ -121,11 +133,8 @@ def _sentences(texts: Iterable[str | None]) -> str:
 def _input_schema(action: Action, offered: Collection[str], options: tuple[str, ...]) -> dict[str, Json]:
     fields: dict[str, Json] = form_schema(action)["properties"]
     clearable = [row.key for row in action.inputs.values() if row.clear]
-    schemas: dict[str, dict[str, Json]] = {
-        "limit": {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT},
-        "cursor": {"type": "string"},
-        "clear": {"type": "array", "items": {"type": "string", "enum": clearable}},
-    }
+    schemas = {name: TYPES[row.type].field(row) for name, row in OPTION_ROWS.items()}
+    schemas["clear"] = {"type": "array", "items": {"type": "string", "enum": clearable}}
     properties: dict[str, Json] = {}
     for key, field in fields.items():
         description = _sentences(_descriptions(action, action.inputs[key], offered))
@@ -214,35 +223,24 @@ def call(tool: Tool, arguments: Mapping[str, Any]) -> tuple[BoundInputs, int | N
         known = _spelled(name, (*rows, *tool.options))
         key = name if known in arguments else known
         inputs[key] = _coded(tool.action, rows[key], value) if key in rows else value
-    options = {name: inputs.pop(name, None) for name in tool.options}
+    options = {name: inputs.pop(name) for name in tool.options if name in inputs}
     problems: list[Problem] = []
-    limit, cursor, clear = _limit(options.get("limit")), options.get("cursor"), options.get("clear")
-    if limit is None:
-        problems.append(Problem("limit", f"must be a whole number from 1 to {MAX_LIMIT}"))
-    if not is_blank_item(cursor) and not isinstance(cursor, str):
-        problems.append(Problem("cursor", "must be the cursor of an earlier result, as text"))
-    if isinstance(clear, str):
-        clear = clear.split(",")
-    if clear is not None and not (isinstance(clear, list) and all(isinstance(name, str) for name in clear)):
-        problems.append(Problem("clear", "must be a list of input names"))
-        clear = None
+    chosen: dict[str, Any] = {}
+    bound = BoundInputs({}, ())
     try:
-        bound = tool.action.bind(inputs, [name.strip() for name in clear or () if name.strip()])
+        table = InputTable.of(tool.action.key, tool.action.label, map(OPTION_ROWS.__getitem__, tool.options))
+        chosen = bind(CompiledInputs(table), options).values
+    except InputError as error:
+        problems += [Problem(each.where.removeprefix("inputs."), each.what) for each in error.problems]
+    try:
+        bound = tool.action.bind(inputs, [name.strip() for name in chosen.get("clear", ())], chosen.get("extra"))
     except InputError as error:
         if not problems:
             raise
         problems += error.problems
     if problems:
         raise InputError.of(tool.action.key, problems)
-    return bound, limit if "limit" in tool.options else None, None if is_blank_item(cursor) else cursor
-
-
-def _limit(value: Any) -> int | None:
-    """Return the number of items, or None if the value is invalid. Strings and 5.0 are accepted, as in inputs."""
-    if is_blank_item(value):
-        return LIMIT
-    text = str(value).strip().removesuffix(".0")
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 and 1 <= int(text) <= MAX_LIMIT else None
+    return bound, chosen.get("limit", LIMIT) if "limit" in tool.options else None, chosen.get("cursor")
 
 
 def _output_schema(action: Action, data: dict[str, Json]) -> dict[str, Json]:

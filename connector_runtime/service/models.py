@@ -42,6 +42,7 @@ class PreviewRequest(StrictBody):
 
     inputs: dict[str, Any] = Field(default_factory=dict, description="The action's inputs by key.")
     clear: Names = Field(default_factory=list, description="Inputs whose fields are to be cleared.")
+    extra: dict[str, Any] | None = Field(None, description='Values for places without an input: {"body.x": true}.')
 
 
 class RunRequest(PreviewRequest):

@@ -75,7 +75,8 @@ async def preview(key: str, context: Context) -> Response:
     action = context.action(key)
     body = await context.read(models.PreviewRequest)
     base_url = context.service.settings.base_url
-    request = await context.aside(action.preview, body.inputs, clear=body.clear, base_url=base_url)
+    options: Any = {"clear": body.clear, "extra": body.extra, "base_url": base_url}
+    request = await context.aside(action.preview, body.inputs, **options)
     return answer(await context.write(request))
 
 
@@ -86,7 +87,10 @@ async def run(key: str, context: Context, idempotency_key: IdempotencyKey = None
     if idempotency_key is None:
         return answer(await run.answer())
     service, tenant, action = context.service, context.tenant, run.action
-    request = {"action": key, **run.body.model_dump(exclude={"deadline"})}
+    request = {
+        "action": key,
+        **run.body.model_dump(exclude={"deadline", "extra"} if not run.body.extra else {"deadline"}),
+    }
     effect = await run.effect()
     lock = await service.in_store(tenant, service.idempotency.begin, tenant, idempotency_key, request, effect)
     if isinstance(lock, FirstAnswer):
@@ -180,7 +184,8 @@ class Run:
     async def bound(self) -> BoundInputs:
         """Return the bound inputs, binding them at the first call. Raises `InputError`."""
         if self._bound is None:
-            self._bound = await self.context.aside(self.action.bind, self.body.inputs, self.body.clear)
+            body = self.body
+            self._bound = await self.context.aside(self.action.bind, body.inputs, body.clear, body.extra)
         return self._bound
 
     async def effect(self) -> str:

@@ -62,6 +62,10 @@ class InputType:
     may_be_blank = True  # whether a blank value is accepted, regardless of the row's schema
     any_text = True  # whether the values of a map may be any string
 
+    def tidy(self, row: Input) -> Callable[[str], str] | None:
+        """Return a function that removes what people type by mistake before a text is read; None for free text."""
+        return None
+
     def schema(self, row: Input, blank: bool) -> Schema:
         """Return the schema of every value that the row accepts; without `blank`, of every non-blank value."""
         return or_blank({"type": "string", "pattern": r"\S"}, blank)

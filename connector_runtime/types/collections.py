@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from ..errors import MOST
@@ -26,6 +27,9 @@ class Collection(InputType):
 
 class ListOf(Collection):
     """`[1, 2]`, `"1, 2"` or a list as a JSON string; blank items are dropped."""
+
+    def tidy(self, row: Input) -> Callable[[str], str] | None:
+        return self.one.tidy(self.row)
 
     def schema(self, row: Input, blank: bool) -> Schema:
         content: Schema = {"type": "array", "items": self._item(row)}

@@ -27,8 +27,12 @@ class Integer(InputType):
         return {"type": ["integer", "string", *(["null"] if blank else [])], **limits, **text}
 
     def text_pattern(self, row: Input) -> str:
-        values = [patterns.spelled_integer(choice.value) for choice in row.choices]
-        return "|".join(values) or patterns.integers(row.schema.get("minimum"), row.schema.get("maximum"))
+        values = sorted(choice.value for choice in row.choices)
+        if values and values[0] >= 0 and values[-1] - values[0] == len(values) - 1:  # a shorter pattern
+            return patterns.integers(values[0], values[-1])
+        if values:
+            return "|".join(map(patterns.spelled_integer, values))
+        return patterns.integers(row.schema.get("minimum"), row.schema.get("maximum"))
 
     def spellings(self, row: Input, value: Json) -> Schema:
         if not isinstance(value, int):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -53,8 +54,10 @@ def accepts(row: Input, value: Any) -> bool:
 def reader(row: Input) -> Reader:
     """Return a function that turns a raw value into the typed value or a `NoValue`."""
     kind, accepted = type_of(row), cache(lambda: schema(row))
+    tidy = kind.tidy(row)
 
     def read(value: Any) -> Any:
+        value = value if tidy is None else _tidied(tidy, value)
         if not fits(accepted(), value):
             return REFUSED
         if is_blank(row, value):
@@ -65,6 +68,12 @@ def reader(row: Input) -> Reader:
             return error
 
     return read
+
+
+def _tidied(tidy: Callable[[str], str], value: Any) -> Any:
+    if isinstance(value, list):
+        return [tidy(item) if isinstance(item, str) else item for item in value]
+    return tidy(value) if isinstance(value, str) else value
 
 
 def complaints(row: Input, value: Any) -> list[Fault]:

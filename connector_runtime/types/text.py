@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from ..language import patterns, places
@@ -38,6 +39,13 @@ class Text(InputType):
     def __init__(self, widget: str | None = None, format: str = "", sample: str = "", fixed: bool = True) -> None:
         self.widget, self.format, self.sample, self.fixed = widget, format, sample, fixed
 
+    def tidy(self, row: Input) -> Callable[[str], str] | None:
+        if _is_path(row):
+            return _with_slash
+        is_id = any(place.kind in ("path", "request") for place in row.to)
+        has_form = self.format or row.choices or row.choices_from or "pattern" in row.schema
+        return str.strip if is_id or has_form or any(codec.pattern for codec in row.codecs) else None
+
     def _limits(self, row: Input) -> tuple[Schema, list[str], list[str]]:
         """Return the keywords that limit a value, its possible JSON types, and the patterns that it must match."""
         limits = {key: value for key, value in row.schema.items() if key not in ("type", "pattern")}
@@ -58,7 +66,7 @@ class Text(InputType):
                 matches.append(patterns.HEADER_VALUE)
             elif place.kind == "path":
                 limits["not"] = {"enum": [".", ".."]}
-            elif place.kind == "request" and place.path == ("path",):
+            elif _is_path(row):
                 matches, kinds = [*matches, patterns.RAW_PATH], ["string"]
         return limits, kinds, matches
 
@@ -80,7 +88,7 @@ class Text(InputType):
         return {"enum": [value, number]} if places.text_of(number) == value else {"const": value}
 
     def convert(self, row: Input, value: Any) -> Any:
-        return places.text_of(value).strip() if self.format else places.text_of(value)
+        return places.text_of(value)
 
     def plain(self, row: Input) -> Plain:
         if row.choices or not row.schema.keys() <= self.words.keys():
@@ -88,9 +96,11 @@ class Text(InputType):
         limits, _, matches = self._limits(row)
         if any(codec.joins for codec in row.codecs):
             matches.append("^[^,]*$")
-        if self.format:
-            matches.append(r"^\S(?s:.*)(?<=\S)\Z")  # strings with outer blanks are not plain: `convert` strips them
-        # joined, so that the test is one built-in call
+        if self.tidy(row):
+            matches.append(r"^\S(?s:.*)(?<=\S)\Z")  # blanks around it are removed, so such strings are not plain
+        if _is_path(row):
+            matches.append("^/")
+        # a single pattern, so that the test is one built-in call
         size = f"{{{limits.get('minLength', 0)},{limits['maxLength']}}}"
         not_dots = r"(?!\.\.?\Z)" if "not" in limits else ""
         ahead = [rf"(?=\s*\S)(?=(?s:.){size}\Z){not_dots}", *(rf"(?=(?s:.*?)(?:{pattern}))" for pattern in matches)]
@@ -115,11 +125,11 @@ class Text(InputType):
                 return HEADER_LINE
             if place.kind == "path" and text in (".", ".."):
                 return Sentence("must not be . or ..")
-            if place.kind == "request" and place.path == ("path",):
+            if _is_path(row):
                 slots = {"example": example(row)}
                 if "://" in text:
                     return Sentence("must be only the path{example}: leave out the address in front of it", **slots)
-                return Sentence("must be a path that begins with one /{example}, without .., \\ or blanks", **slots)
+                return Sentence("must be a path{example}, without //, .., \\ or blanks", **slots)
         sample = next((codec.like for codec in row.codecs if codec.like), self.sample or row.example)
         if sample is None or "description" in schema:
             return wrong_format(schema)
@@ -129,3 +139,13 @@ class Text(InputType):
     def field(self, row: Input) -> Schema:
         limits = {key: row.schema[key] for key in ("minLength", "maxLength", "pattern") if key in row.schema}
         return {"type": "string", **limits}
+
+
+def _with_slash(text: str) -> str:
+    """Complete a path that lacks its first slash; whatever else is wrong with it is left to the schema."""
+    path = text.strip()
+    return f"/{path}" if path[:1].isalnum() and "://" not in path.partition("?")[0] else path
+
+
+def _is_path(row: Input) -> bool:
+    return any((place.kind, place.path) == ("request", ("path",)) for place in row.to)

@@ -222,6 +222,16 @@ def test_choices_are_shown_by_their_labels_and_posted_by_their_values(page: Page
         assert form.held() == {name: row["choices"][-1]["value"]}
 
 
+def test_a_list_of_choices_is_a_row_of_check_boxes(page: Page, catalogue: dict[str, Any]) -> None:
+    form = Rjsf(page, catalogue["create-meeting"])
+    days = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
+    for day in days:
+        assert page.get_by_label(day, exact=True).get_attribute("type") == "checkbox"
+    page.get_by_label("Monday", exact=True).check()
+    page.get_by_label("Friday", exact=True).check()
+    assert form.held() == {"weekly_day": [2, 6]}
+
+
 def test_an_integer_that_javascript_would_round_arrives_as_it_was(page: Page, catalogue: dict[str, Any]) -> None:
     form = Rjsf(page, catalogue["create-user"])
     answer(form, catalogue["create-user"])

@@ -75,7 +75,7 @@ def test_a_list_ends_at_fifty_items_unless_the_model_asks_for_more(talk: Talk, a
 
 def test_a_foreign_cursor_and_a_wrong_limit_are_refused_beside_all_other_problems(talk: Talk, account: Sandbox) -> None:
     before = account.requests.total
-    error = talk.error("list-users", {"limit": 0, "cursor": 7, "user_statuss": "active"})
+    error = talk.error("list-users", {"limit": 0, "cursor": [7], "user_statuss": "active"})
     assert error["kind"] == "input" and "retriable" not in error
     assert [problem["where"] for problem in error["problems"]] == ["limit", "cursor", "user_statuss"]
     assert "Did you mean 'user_status'?" in error["problems"][2]["what"]

@@ -195,17 +195,17 @@ def test_a_call_is_bounded_and_its_failure_told(connector: Connector, account: S
 def test_all_that_is_wrong_with_a_call_is_told(connector: Connector) -> None:
     found = tools(connector, ToolFilter())
     with pytest.raises(InputError) as caught:
-        call(found["list-users"], {"limit": 0, "cursor": 5, "status": "odd"})
+        call(found["list-users"], {"limit": 0, "cursor": [5], "status": "odd"})
     assert [(problem.where, problem.what) for problem in caught.value.problems][:2] == [
-        ("limit", "must be a whole number from 1 to 1000"),
-        ("cursor", "must be the cursor of an earlier result, as text"),
+        ("limit", "must be a whole number from 1 to 1000; it is 0"),
+        ("cursor", "must be text, not a list"),
     ]
     assert [problem.where for problem in caught.value.problems][2:] == ["inputs.status"]
     assert caught.value.message == "3 problems with the inputs of list-users:"
     with pytest.raises(InputError) as caught:
-        call(found["update-meeting"], {"meeting_id": "1", "clear": [1]})
+        call(found["update-meeting"], {"meeting_id": "1", "clear": ["agenda", {}]})
     assert [(problem.where, problem.what) for problem in caught.value.problems] == [
-        ("clear", "must be a list of input names")
+        ("clear.1", "must be text, not an object")
     ]
     _, limit, cursor = call(found["list-users"], {"limit": " ", "cursor": " "})
     assert (limit, cursor) == (LIMIT, None) == (50, None)

@@ -141,7 +141,7 @@ def rules(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> Non
     """Report rules that name unknown inputs or the connection, or that can never hold."""
     for index, rule in enumerate(file.part("rules")):
         at: Path = ("rules", index)
-        for word in rule.keys() & RULES:
+        for word in rule.keys() & {*RULES}:
             members = [rows[name] for name in rule[word] if name in rows]
             always = [row.key for row in members if row.required == () and row.only_when is None]
             for name in rule[word]:
@@ -149,6 +149,11 @@ def rules(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> Non
                 is_known = file.known((*at, word), name, file.inputs, what, NAME_ONE)
                 if is_known and name in rows and rows[name].type == "connection":
                     file.add((*at, word), "names the connection, which the platform chooses; leave it out")
+            for row in members if word == "in_order" else ():
+                if row.type not in ("date", "datetime") or row.collection:
+                    file.add(
+                        (*at, word), f"names {row.key!r}, which is no date; name inputs of the type date or datetime"
+                    )
             if word == "at_most_one" and len(always) > 1:
                 file.add((*at, word), f"can never hold: {' and '.join(always)} are required; remove `required`")
         if "when" in rule:

@@ -14,10 +14,12 @@ from ...types.base import ALL_WORDS
 from ...types.collections import GUARDED_HEADERS
 from ..compiler import row as compiled_row, several
 from ..documents import Path
+from .answer import template
 from .faults import PLACES, CheckedFile, References, listed
 
 RESERVED = (  # the command line's own options, and the tools' own arguments
-    "inputs", "limit", "cursor", "base_url", "ndjson", "output", "clear", "help", "retries", "deadline", "recover",
+    "inputs", "extra", "limit", "cursor", "base_url", "ndjson", "output", "clear", "help", "retries", "deadline",
+    "recover",
 )  # fmt: skip
 
 NAME_ONE = "Name one that is."
@@ -73,8 +75,11 @@ def conditions(file: CheckedFile, rows: Mapping[str, Input], refs: References) -
             if raw.get(word, True) is not True:
                 condition(file, (*at, word), raw[word], rows, key)
         for index, warn in enumerate(raw.get("warn", ())):
+            where = (*at, "warn", index)
             if "when" in warn:
-                condition(file, (*at, "warn", index, "when"), warn["when"], rows)
+                condition(file, (*where, "when"), warn["when"], rows)
+            for name in sorted(template(file, (*where, "says"), warn["says"])) if "{{" in warn["says"] else ():
+                file.known((*where, "says"), name, file.inputs, f"uses {name!r}, which is not an input", NAME_ONE)
         for name in several(raw.get("was", ())):
             if name in file.inputs:
                 file.add((*at, "was"), f"is {name!r}, which is an input now; an old name must be free")
@@ -107,7 +112,7 @@ def _schema(file: CheckedFile, at: Path, raw: Mapping[str, Any], row: Input) -> 
         file.add((*at, "schema", word), what)
     _limits(file, (*at, "schema"), schema)
     for index, warn in enumerate(raw.get("warn", ())):
-        _limits(file, (*at, "warn", index, "schema"), warn["schema"])
+        _limits(file, (*at, "warn", index, "schema"), warn.get("schema", {}))
 
 
 def _limits(file: CheckedFile, at: Path, schema: Any) -> None:

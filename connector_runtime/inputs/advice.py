@@ -1,0 +1,126 @@
+"""Warnings about accepted inputs that may not do what the caller expects. Pure.
+
+Each `Check` is compiled once for an input table, and runs only if its input has a value.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from itertools import islice
+from typing import Any
+
+from ..errors import Problem
+from ..language import conditions, datetimes, expressions
+from ..language.schema_faults import closest, fits, nearest
+from ..model import Choice, Input, InputTable, Rule, Warn
+from ..sentences import Sentence
+from ..types.base import quoted
+
+Values = Mapping[str, Any]
+Check = Callable[[Any, Values, Values], Iterator[Problem]]  # of a value, all values to send, and the touched ones
+UNCHANGED = Problem("inputs", Sentence("Nothing would change: fill in what is to change. To empty a field, clear it."))
+CHANGING = ("body", "query", "part")
+MAX_UNKNOWN = 20  # keys of one input that are reported
+
+
+class Advice:
+    """The checks of an input table by input. An action's `profile` has the lists that its inputs offer."""
+
+    def __init__(self, table: InputTable) -> None:
+        profile, self._checks = getattr(table, "profile", None), defaultdict[str, list[Check]](list)
+        for row in table.fields.values():
+            checks = self._checks[row.key]
+            if row.optional_default and isinstance(row.default, list | dict):
+                checks.append(partial(_sample, row))
+            if row.deprecated is not None:
+                checks.append(partial(_deprecated, row))
+            checks += [partial(_warning, row, warn) for warn in row.warn]
+            if row.type == "json" and row.schema:
+                checks.append(partial(_unknown_keys, row))
+            offered = profile.choices.get(row.choices_from) if profile and row.choices_from else None
+            if offered is not None and offered.choices and not row.choices:
+                checks.append(partial(_not_offered, row, offered.choices))
+        for rule in table.rules:
+            for key in rule.keys if rule.kind == "ignored" else ():
+                self._checks[key].append(partial(_ignored, rule, key, table.fields))
+            if rule.within is not None:
+                self._checks[rule.keys[0]].append(partial(_too_wide, rule))
+        changing = [row.key for row in table.fields.values() if row.to and row.to[0].kind in CHANGING]
+        is_update = getattr(table, "effect", None) == "update" and not getattr(table, "body", None)
+        self._changing = frozenset(changing if is_update else ())
+
+    def about(self, values: Values, touched: Values) -> Iterator[Problem]:
+        """Yield the warnings about the values to send."""
+        if self._changing and self._changing.isdisjoint(values):
+            yield UNCHANGED
+        for key, value in values.items():
+            for check in self._checks.get(key, ()):
+                yield from check(value, values, touched)
+
+
+def _sample(row: Input, value: Any, values: Values, touched: Values) -> Iterator[Problem]:
+    if value and row.key not in touched:
+        what = Sentence("'{label}' still has the sample values, which will be sent", label=row.label)
+        yield Problem(f"inputs.{row.key}", Sentence("{what}: replace them, or clear the field", what=what))
+
+
+def _deprecated(row: Input, value: Any, values: Values, touched: Values) -> Iterator[Problem]:
+    if row.key in touched:
+        what = Sentence("'{label}' is deprecated: {reason}", label=row.label, reason=row.deprecated)
+        yield Problem(f"inputs.{row.key}", what)
+
+
+def _warning(row: Input, warn: Warn, value: Any, values: Values, touched: Values) -> Iterator[Problem]:
+    if conditions.holds(warn.when, values.get) and not fits(warn.schema, value):
+        says = expressions.template(warn.says).value(values) if "{{" in warn.says else None
+        yield Problem(f"inputs.{row.key}", says or warn.says)
+
+
+def _unknown_keys(row: Input, value: Any, values: Values, touched: Values) -> Iterator[Problem]:
+    for path, key, known in islice(_strange(row.schema, value, ()), MAX_UNKNOWN):
+        where = ".".join(map(str, ("inputs", row.key, *path, key)))
+        what = Sentence("is not a known key, but is sent unchanged.{meant}", meant=nearest(key, known))
+        yield Problem(where, what)
+
+
+def _strange(schema: Any, value: Any, path: tuple[str | int, ...]) -> Iterator[tuple[Any, str, Values]]:
+    """The keys of data that its schema does not name, each with its path and with the keys that it does name."""
+    if isinstance(value, list) and "items" in schema:
+        for index, item in enumerate(value):
+            yield from _strange(schema["items"], item, (*path, index))
+    elif isinstance(value, dict) and schema.get("properties"):
+        known = schema["properties"]
+        for key, item in value.items():
+            if key in known:
+                yield from _strange(known[key], item, (*path, key))
+            else:
+                yield path, key, known
+
+
+def _not_offered(
+    row: Input, offered: tuple[Choice, ...], value: Any, values: Values, touched: Values
+) -> Iterator[Problem]:
+    if isinstance(value, str) and all(value != choice.value for choice in offered):
+        known = {choice.label: choice.value for choice in offered} | {choice.value: choice.value for choice in offered}
+        close = closest(value, known)
+        meant = Sentence(" Did you mean '{name}'?", name=known[close]) if close is not None else ""
+        what = Sentence("{value} is not in the list of known values.{meant}", value=quoted(row, value), meant=meant)
+        yield Problem(f"inputs.{row.key}", what)
+
+
+def _ignored(
+    rule: Rule, key: str, rows: dict[str, Input], value: Any, values: Values, touched: Values
+) -> Iterator[Problem]:
+    if key in touched and conditions.holds(rule.when, touched.get):
+        slots = {"label": rows[key].label, "condition": conditions.phrase(rule.when, rows)}
+        what: str = Sentence("'{label}' is ignored when {condition}", **slots)
+        yield Problem(f"inputs.{key}", Sentence("{what}: {reason}", what=what, reason=rule.says) if rule.says else what)
+
+
+def _too_wide(rule: Rule, value: Any, values: Values, touched: Values) -> Iterator[Problem]:
+    first, last = (datetimes.instant(values.get(key)) for key in rule.keys)
+    is_wide = first and last and rule.within and (last - first).days > rule.within
+    if is_wide and conditions.holds(rule.when, touched.get):
+        yield Problem(f"inputs.{rule.keys[0]}", rule.says)
