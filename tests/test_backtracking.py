@@ -20,7 +20,6 @@ from connector_runtime.definitions.folders import load
 from connector_runtime.inputs.schema import input_schema
 from connector_runtime.language.backtracking import is_slow
 from connector_runtime.model import InputTable
-from connector_runtime.types import registry
 
 ROOT = Path(__file__).parents[1]
 SLOW = [
@@ -121,10 +120,6 @@ def in_definitions(folder: Path) -> Iterator[tuple[str, str, int]]:
         action = connector.actions[key]
         yield from in_schema(f"{folder} {key}", action.input_schema)
         yield from in_schema(f"{folder} {key}", (action.output or {}))
-        for row in action.inputs.values():
-            plain = getattr(registry.TYPES[row.type].plain(row)[1], "__self__", None)
-            if isinstance(plain, re.Pattern):
-                yield f"{folder} {key} {row.key}, plain", plain.pattern, 0
     for kind in connector.connections.values():
         yield from in_schema(f"{folder} {kind.key}", input_schema(InputTable.of(kind.key, kind.label, kind.inputs)))
 

@@ -134,17 +134,6 @@ def test_whatever_is_accepted_can_be_read_and_whatever_is_refused_is_explained(
         assert found and all(what for _, what in found), value
 
 
-@pytest.mark.parametrize(("given", "good", "bad"), CASES, ids=lambda value: getattr(value, "type", ""))
-def test_a_plain_value_is_accepted_and_sent_as_it_is(given: Input, good: list[Any], bad: list[Any]) -> None:
-    one = given._replace(collection=None)
-    kind, is_plain = registry.TYPES[given.type].plain(one)
-    for value in [*good, *bad, *BLANKS, *(item for each in [*good, *bad] if isinstance(each, list) for item in each)]:
-        if type(value) is kind and is_plain(value):
-            found = registry.reader(one)(value)
-            assert found == value and type(found) is kind
-            assert not given.codecs or given.collection != "list" or "," not in value
-
-
 @pytest.mark.parametrize(
     ("given", "value", "blank"),
     [

@@ -18,7 +18,7 @@ from connector_runtime.definitions.catalogue import entry
 from connector_runtime.definitions.forms import editor_schema, form_schema, ui_schema
 from connector_runtime.mcp.tools import ToolFilter, tools
 from connector_runtime.model import Input, Place
-from connector_runtime.types.base import InputType, Plain, Schema
+from connector_runtime.types.base import InputType, Schema
 from connector_runtime.types.registry import TYPES
 from zoom_connector import Connector, InputError
 
@@ -30,9 +30,6 @@ class Colour(InputType):
 
     def schema(self, row: Input, blank: bool) -> Schema:
         return {"type": ["string", *(["null"] if blank else [])], "pattern": r"^\s*$|^#[0-9a-f]{6}$"}
-
-    def plain(self, row: Input) -> Plain:
-        return str, {"#ffffff"}.__contains__
 
     def complaint(self, row: Input, value: Any) -> str:
         return "must be a colour, such as #ff0000"

@@ -19,7 +19,7 @@ from ..model import Condition, Input, InputTable, Rule
 from ..sentences import Sentence, both, either, labels
 from ..structs import shows
 from ..types import registry
-from ..types.base import BLANK, NOT_PLAIN, REFUSED, NoValue, Reader, example, is_blank
+from ..types.base import BLANK, REFUSED, NoValue, Reader, example, is_blank
 from .advice import Advice
 from .extra import NO_EXTRA, Placed, read_extra
 from .values import as_json, is_json, json_problems
@@ -27,7 +27,6 @@ from .values import as_json, is_json, json_problems
 DAY = 10  # characters of a date
 MAX_SUGGESTIONS = 20  # unknown names for which a message suggests the nearest
 
-_ATOMS = (int, bool)
 _BAD = NoValue()  # not JSON, or present under two names
 NO_DEFAULT = object()
 
@@ -63,13 +62,10 @@ class Constraint(NamedTuple):
 class CompiledInput:
     """One row of an input table, compiled for reading under one of its names."""
 
-    __slots__ = ("default", "is_plain", "items", "key", "kind", "may_be_blank", "position", "read", "row")
+    __slots__ = ("default", "key", "may_be_blank", "position", "read", "row")
 
     def __init__(self, row: Input, position: int) -> None:
-        plain = registry.TYPES[row.type].plain(row)
         self.row, self.key, self.position = row, row.key, position
-        self.kind, self.is_plain = plain if row.collection is None else NOT_PLAIN
-        self.items = plain if row.collection == "list" else NOT_PLAIN
         self.may_be_blank = registry.TYPES[row.type].may_be_blank or row.collection is not None
         self.read: Reader = registry.reader(row) if row.type != "connection" else lambda value: BLANK
         self.default = row.default if row.optional_default else NO_DEFAULT  # forms show it, but it is not sent
@@ -233,26 +229,19 @@ class InputReading:
         last, in_order = -1, True
         for name, raw in inputs.items():
             field = accepts[name]
-            kind, default = type(raw), field.default
-            is_atom = raw.isascii() if kind is str else kind in _ATOMS
-            if kind is field.kind and field.is_plain(raw) and (is_atom or is_json(raw, 1)):
-                value = raw
-            elif kind is list and raw and _are_plain(raw, *field.items):
-                value = [*raw]
-            elif field.may_be_blank and (raw is None or (kind is str and not raw)):
+            if field.may_be_blank and (raw is None or raw == ""):
                 continue
-            elif not is_json(raw, 1) and any(json_problems(raw := self._as_json(name, raw), "", 1)):
+            if not is_json(raw, 1) and any(json_problems(raw := self._as_json(name, raw), "", 1)):
                 rejects[name] = _BAD
                 continue
-            else:
-                value = field.read(raw)
-                if value is BLANK:
+            value = field.read(raw)
+            if value is BLANK:
+                continue
+            if type(value) is NoValue:
+                rejects[name] = value
+                if is_blank(field.row, raw):
                     continue
-                if type(value) is NoValue:
-                    rejects[name] = value
-                    if is_blank(field.row, raw):
-                        continue
-            key = field.key
+            key, default = field.key, field.default
             if key in present and name not in rejects:
                 rejects[name] = _BAD
             present[key] = value
@@ -391,10 +380,6 @@ def _meant(table: InputTable, name: str) -> str:
             if place.spread and (place.path[-1:] == (name,) or name in row.schema.get("properties", ())):
                 return Sentence(" It belongs in '{label}' ({name}).", label=row.label, name=row.key)
     return nearest(name, table.inputs)
-
-
-def _are_plain(items: list[Any], kind: type, is_plain: Callable[[Any], object]) -> bool:
-    return all([type(item) is kind and is_plain(item) and (kind in _ATOMS or is_json(item, 2)) for item in items])
 
 
 def _problems(name: str, faults: Iterable[Fault]) -> list[Problem]:

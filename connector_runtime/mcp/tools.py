@@ -43,7 +43,7 @@ MAX_INTEGER = 2**53  # JavaScript rounds larger integers, so they are sent as st
 MAX_LABELS = 30  # an input with more choices does not list them in its description
 LARGEST, LARGEST_LIST = 23_000, 20_000  # bytes of a result's data and of its items: four are about one token
 EXAMPLES = {"date": "2026-11-01", "datetime": "2026-11-01T09:00:00Z"}
-FOR_FORMS = re.compile(r"\bdefault content\b|^\w+ an? value f(rom|orm) the \w+ list\b|\bhttps?://\S+$")  # sentences
+FOR_FORMS = re.compile(r"^\w+ an? value f(?:rom|orm) the \w+ list\b|^.*\bdefault content\b")  # sentences
 LEAD = re.compile(r"^(Provide|Enter|Input|Specify) (?=an? |the |one |your |\w+ fields )(an? (\w+ )?value for )?")
 OPTIONS = {  # arguments that are not inputs of the action
     "limit": f"Maximum number of items; {LIMIT} if left out.",
@@ -146,7 +146,8 @@ def _input_schema(action: Action, offered: Collection[str], options: tuple[str, 
 
 
 def _descriptions(action: Action, row: Input, offered: Collection[str]) -> Iterator[str | None]:
-    said = " ".join(part for part in re.split(r"(?<=[.!?])\s+", row.comments) if not FOR_FORMS.search(part))
+    parts = (part.strip() for part in re.split(r"(?<=[.!?])\s", row.comments))
+    said = " ".join(part for part in parts if not FOR_FORMS.match(part) and "http" not in part[part.rfind(" ") + 1 :])
     yield (said := LEAD.sub("", said))[:1].upper() + said[1:]
     zone = next((key for key in action.inputs if key.replace("_", "") == "timezone"), None)
     if row.type == "datetime" and zone and any(codec.pattern == patterns.MOMENT for codec in row.codecs):

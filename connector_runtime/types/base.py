@@ -1,8 +1,8 @@
 """The base class of input types, and what types share. Pure.
 
-A type has a JSON Schema of every value that it accepts, which `convert` turns into typed values; `plain` is a fast path
-that skips both. An absent value, null and a blank string are all *blank*; `8`, `"8"` and `8.0` are the same integer. If
-a string must contain JSON, `contentSchema` describes that JSON, and `convert` checks it.
+A type has a JSON Schema of every value that it accepts, and `convert` turns such values into typed ones. An absent
+value, null and a blank string are all *blank*; `8`, `"8"` and `8.0` are the same integer. If a string must contain
+JSON, `contentSchema` describes that JSON, and `convert` checks it.
 """
 
 from __future__ import annotations
@@ -23,9 +23,6 @@ HEADER_LINE = Sentence("must be one line of printable ASCII text without blanks 
 
 Schema = dict[str, Json]
 Reader = Callable[[Any], Any]  # raw value -> typed value or `NoValue`
-Plain = tuple[type, Callable[[Any], object]]  # an exact Python type, and a test for its plain values
-
-NOT_PLAIN: Plain = (object, bool)  # never matches: no value has exactly the type `object`
 
 BLANKS: list[Schema] = [{"type": "null"}, {"type": "string", "pattern": patterns.BLANK}]
 _PAIR = {"key": {"anyOf": BLANKS}, "value": {"anyOf": BLANKS}}
@@ -81,11 +78,6 @@ class InputType:
     def convert(self, row: Input, value: Any) -> Any:
         """Convert a non-blank value that the schema accepts. Raises `NoValue` only for strings."""
         return value
-
-    def plain(self, row: Input) -> Plain:
-        """Return a fast, ideally built-in test for accepted non-blank values of the right type; it may miss some."""
-        known = {choice.value for choice in row.choices if not is_blank_item(choice.value)}
-        return (self.choice, known.__contains__) if self.choice and known else NOT_PLAIN
 
     def complaints(self, row: Input, value: Any) -> list[Fault]:
         """Return the faults of a refused value: paths inside it, and sentences that end in the remedy."""

@@ -7,7 +7,7 @@ from typing import Any
 from ..language import patterns
 from ..model import Input, Json
 from ..sentences import Sentence
-from .base import LONGEST_SCALAR, InputType, Plain, Schema, or_text
+from .base import LONGEST_SCALAR, InputType, Schema, or_text
 
 
 class Boolean(InputType):
@@ -26,6 +26,3 @@ class Boolean(InputType):
 
     def convert(self, row: Input, value: Any) -> bool:
         return value if isinstance(value, bool) else value.strip().lower() == "true"
-
-    def plain(self, row: Input) -> Plain:
-        return bool, {True, False}.__contains__

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from ..language import patterns
 from ..model import Input, Json
 from ..sentences import Sentence
-from .base import LONGEST_SCALAR, RANGE_WORDS, InputType, Plain, Schema, or_text
+from .base import LONGEST_SCALAR, RANGE_WORDS, InputType, Schema, or_text
 
 
 class Integer(InputType):
@@ -42,9 +41,3 @@ class Integer(InputType):
 
     def convert(self, row: Input, value: Any) -> int:
         return int(value.strip().partition(".")[0]) if isinstance(value, str) else int(value)
-
-    def plain(self, row: Input) -> Plain:
-        if row.choices or not row.schema.keys() <= self.words.keys():
-            return super().plain(row)
-        low, high = row.schema.get("minimum", -(2**63)), row.schema.get("maximum", 2**63)
-        return int, range(math.ceil(low), math.floor(high) + 1).__contains__

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 from ..language import patterns
 from ..language.schema_faults import fits, out_of_bounds
 from ..model import Input, Json
 from ..sentences import Sentence
-from .base import ALL_WORDS, BLANKS, LONGEST_TEXT, NOT_PLAIN, InputType, Plain, Schema, holding, or_blank, read_json
+from .base import ALL_WORDS, BLANKS, LONGEST_TEXT, InputType, Schema, holding, or_blank, read_json
 from .file import FILE_LIKE, NO_FILE, or_file
 
 
@@ -26,10 +25,6 @@ class JsonData(InputType):
         text = {"type": "string", **holding(patterns.whole(brackets), dict(row.schema))}
         data = {**row.schema, "type": row.schema.get("type", ["object", "array", "number", "boolean"])}
         return or_blank(or_file(row, {"anyOf": [data, text]}), blank)
-
-    def plain(self, row: Input) -> Plain:
-        kind = {"object": dict, "array": list}.get(str(row.schema.get("type")))
-        return (kind, partial(fits, or_file(row, dict(row.schema)))) if kind else NOT_PLAIN
 
     def convert(self, row: Input, value: Any) -> Any:
         return read_json(value, row.schema) if isinstance(value, str) else value

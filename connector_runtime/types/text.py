@@ -15,10 +15,8 @@ from .base import (
     LONGEST_NUMBER,
     LONGEST_SCALAR,
     LONGEST_TEXT,
-    NOT_PLAIN,
     TEXT_WORDS,
     InputType,
-    Plain,
     Schema,
     example,
     or_blank,
@@ -89,26 +87,6 @@ class Text(InputType):
 
     def convert(self, row: Input, value: Any) -> Any:
         return places.text_of(value)
-
-    def plain(self, row: Input) -> Plain:
-        if row.choices or not row.schema.keys() <= self.words.keys():
-            return super().plain(row)
-        limits, _, matches = self._limits(row)
-        if any(codec.joins for codec in row.codecs):
-            matches.append("^[^,]*$")
-        if self.tidy(row):
-            matches.append(r"^\S(?s:.*)(?<=\S)\Z")  # blanks around it are removed, so such strings are not plain
-        if _is_path(row):
-            matches.append("^/")
-        # a single pattern, so that the test is one built-in call
-        size = f"{{{limits.get('minLength', 0)},{limits['maxLength']}}}"
-        not_dots = r"(?!\.\.?\Z)" if "not" in limits else ""
-        ahead = [rf"(?=\s*\S)(?=(?s:.){size}\Z){not_dots}", *(rf"(?=(?s:.*?)(?:{pattern}))" for pattern in matches)]
-        try:
-            has_groups = any(re.compile(pattern).groups for pattern in matches[1:])  # joining would renumber the groups
-            return NOT_PLAIN if has_groups else (str, re.compile("".join(ahead)).match)
-        except (re.error, OverflowError):  # flags that are no longer at the start, or a length that `re` cannot count
-            return NOT_PLAIN
 
     def complaint(self, row: Input, value: Any) -> str:
         if isinstance(value, bool) or not isinstance(value, str | int | float):
