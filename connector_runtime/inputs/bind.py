@@ -287,11 +287,12 @@ class InputReading:
                 is_broken = not is_met and conditions.holds(constraint.when, touched.get)
                 if is_broken and (constraint.test is None or constraint.test(touched)):
                     broken.append(constraint)
-        if any(each.unless for each in broken):  # a condition on an input that is missing, refused or misspelt is open
+        if broken:  # whatever depends on an input that is missing, refused or misspelt is still open
             rows, unknown = accepts.spec.by_name, {*accepts.needed} - present
             names = islice(self.rejects, MAX_SUGGESTIONS)
             unknown |= {rows[name].key if name in rows else closest(name, rows) or "" for name in names}
-            broken = [each for each in broken if unknown.isdisjoint(test.name for test in each.unless or ())]
+            tested = [{*each.needs, *(test.name for test in each.unless or ())} for each in broken]
+            broken = [each for each, names in zip(broken, tested, strict=True) if unknown.isdisjoint(names)]
         return broken
 
     def with_defaults(self, cleared: dict[str, Any]) -> dict[str, Any]:

@@ -137,7 +137,7 @@ KIND_OF = {  # the content types of answers that are no JSON alone
 NAME = {"type": "string", "minLength": 1, "maxLength": 100, "pattern": r"^[^\x00-\x1f\x7f/]+$"}
 CURSOR = {"type": "string", "minLength": 1, "maxLength": 24576}
 MAP = {"type": "object", "additionalProperties": True}
-CALLED = {"inputs": MAP, "clear": {"type": "array", "items": {"type": "string"}}}
+CALLED = {"inputs": MAP, "extra": MAP, "clear": {"type": "array", "items": {"type": "string"}}}
 ASKED: dict[str, dict[str, Any]] = {  # the fields of requests: of what may be null its other form
     "PreviewRequest": CALLED,
     "RunRequest": {

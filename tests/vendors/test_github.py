@@ -53,7 +53,9 @@ def test_the_next_urls_query_is_asked_for_as_it_was_given_at_the_lists_own_path(
 
 def test_no_page_is_asked_for_beyond_the_limit(github: GitHub, client: Client) -> None:
     assert len(client.run("list-issues", HELLO, limit=3).data) == 3
-    assert [asked.parameters["per_page"] for asked in github.requests] == ["3"]
+    assert [asked.parameters["per_page"] for asked in github.requests] == ["100"], (
+        "always the largest page, so that a cursor continues in few requests"
+    )
 
 
 def test_a_relative_next_url_is_resolved_against_the_page_that_named_it(github: GitHub, client: Client) -> None:
