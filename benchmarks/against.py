@@ -35,7 +35,6 @@ from .one_call import timed
 
 HERE = "benchmarks.against"  # __name__ would be __main__
 SETS, QUICK_SETS = 5, 4
-SETTLED = 2.5  # seconds after which the cache trusts the times of new files
 PROBE = (
     "import connector_runtime, zoom_connector; print(connector_runtime.__file__, zoom_connector.__file__, sep='\\n')"
 )
@@ -259,13 +258,11 @@ def starts(quick: bool) -> Iterator[Experiment]:
         "run": ["run", "get-user", "--user-id", "me"],
         "preview": ["preview", "create-meeting", "--user-id", "me", "--topic", "Weekly sync"],
     }
-    with stub_server.Stub() as stub, tempfile.TemporaryDirectory() as folder:
+    with stub_server.Stub() as stub:
 
         @contextmanager
         def opened(root: Path) -> Iterator[Contestants]:
-            cache = Path(folder, root.name)
-            cache.mkdir(exist_ok=True)
-            env = {"ZOOM_BASE_URL": stub.url(), "ZOOM_ACCESS_TOKEN": "t", "CONNECTOR_CACHE": str(cache)}
+            env = {"ZOOM_BASE_URL": stub.url(), "ZOOM_ACCESS_TOKEN": "t"}
             yield {
                 name: partial(seconds, [python(), "-m", "zoom_connector", *words], root, **env)
                 for name, words in commands.items()
@@ -345,7 +342,7 @@ def serving(root: Path, vendor: str) -> Iterator[int]:
     """Run `zoom-connector serve` of the tree at `root` and yield its port."""
     command = [python(), "-m", "zoom_connector", "serve", "--port", "0", "--store", "memory://", "--base-url", vendor]
     with tempfile.TemporaryDirectory() as folder:
-        env = environment(root, ZOOM_ACCESS_TOKEN="t", XDG_DATA_HOME=folder, CONNECTOR_CACHE=folder)
+        env = environment(root, ZOOM_ACCESS_TOKEN="t", XDG_DATA_HOME=folder)
         log = Path(folder, "log")  # a pipe would fill up: the service logs a line for each request
         with log.open("w") as out:
             process = subprocess.Popen(command, cwd=root, env=env, stdout=out, stderr=out)
@@ -442,7 +439,6 @@ def main() -> int:
     sets = QUICK_SETS if options.quick else SETS
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # runs the clean-up of the checkout
     with checked_out(commit) as old:
-        time.sleep(SETTLED)
         install_dependencies(old)
         for root in (old, ROOT):
             check_imports(root)

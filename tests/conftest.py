@@ -6,7 +6,6 @@ import asyncio
 import io
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -197,15 +196,6 @@ def postgres_url(postgres_server: str) -> str:
     with psycopg.connect(postgres_server, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}")
     return urlsplit(postgres_server)._replace(path=f"/{name}").geturl()
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """What a test run keeps for faster starts goes with the run."""
-    os.environ["CONNECTOR_CACHE"] = tempfile.mkdtemp(prefix="cache-")
-
-
-def pytest_unconfigure(config: pytest.Config) -> None:
-    shutil.rmtree(os.environ.pop("CONNECTOR_CACHE"), ignore_errors=True)
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -20,6 +20,7 @@ from connector_runtime.definitions import documents
 import connector_runtime, zoom_connector
 assert "site-packages" in zoom_connector.__file__ and "site-packages" in connector_runtime.__file__
 connector = load()
+assert connector.actions["get-user"].key == "get-user" and "jsonschema" not in sys.modules
 assert connector.check() == []
 assert connector.localized("de").actions["get-user"].label == "Benutzer abrufen"
 assert connector.catalogue()["icon"].startswith("data:image/svg+xml")

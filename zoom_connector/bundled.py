@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from connector_runtime.definitions import folders
 from connector_runtime.definitions.connector import Connector
+from connector_runtime.definitions.sources import Sources
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
@@ -36,4 +37,6 @@ def load(path: str | Path | None = None, *, codecs: Mapping[str, Callable[[Any],
 
 @cache
 def _bundled() -> Connector:
-    return folders.load(root())
+    """Load the bundled folder: an installed one was checked before its release, a checkout is checked on first use."""
+    folder = root()
+    return Connector(Sources(folder, {}, is_checked=folder != Path(__file__).resolve().parents[1]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from copy import deepcopy
 from dataclasses import replace
 from functools import cache, cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -105,7 +106,7 @@ class Connector:
 
     def definition(self, key: str) -> dict[str, Json]:
         """Return an action's file as data, completed with shared rows, labels and places. Raises `InputError`."""
-        return self._sources.data("actions", self.action(key).key)
+        return deepcopy(self._sources.data("actions", self.action(key).key))
 
     def outlines(self) -> Iterator[Outline]:
         """Yield the outline of each action without compiling any."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
@@ -17,20 +17,20 @@ if TYPE_CHECKING:  # the checking modules are imported only when a file needs a 
     from .checks.faults import CheckedFile
     from .documents import Document
 
-Make = Callable[[], tuple[Any, Iterable[str]]]  # returns data, and the files and folders that the data depends on
 Codecs = Mapping[str, Callable[[Any], Any]]
 KINDS = ("actions", "connection", "triggers", "locales")
 
 
 class Sources:
-    """The files of one folder, each read and checked on first use; `cached(path, make)` calls `make` only if needed."""
+    """The files of one folder, each read and checked on first use, or only read if the folder `is_checked`."""
 
-    def __init__(self, root: Traversable, codecs: Codecs, cached: Callable[[str, Make], Json] | None = None) -> None:
+    def __init__(self, root: Traversable, codecs: Codecs, *, is_checked: bool = False) -> None:
         self.root = root
         self.codecs = codecs
-        self._cache = cached or (lambda path, make: make()[0])
+        self._is_checked = is_checked
         self._validator = cache(self._language)
         self.shared = cache(self._shared)
+        self.data = cache(self._data)
 
     def names(self, kind: str) -> list[str]:
         """Return the sorted names of the files in `actions`, `connection`, `triggers` or `locales`."""
@@ -53,24 +53,25 @@ class Sources:
         """Return the names, without .yaml, of the definitions of a kind."""
         return sorted(name.removesuffix(".yaml") for name in self.names(kind) if name.endswith(".yaml"))
 
-    @cached_property
+    @property
     def common(self) -> dict[str, Any]:
         return self.data("connector", "connector")
 
-    def data(self, kind: str, stem: str) -> dict[str, Any]:
-        """Return a definition's completed data, checked now or by an earlier process. Raises `DefinitionError`."""
+    def _data(self, kind: str, stem: str) -> dict[str, Any]:
+        """Return a definition's completed data, which callers must not change. Raises `DefinitionError`."""
+        from . import documents
+
         path = path_of(kind, stem)
+        document = documents.read(self.text(path), path)
+        if self._is_checked:
+            from .complete import complete
 
-        def make() -> tuple[Json, Iterable[str]]:
-            from . import documents
-
-            sources = {path, "connector.yaml", "actions"}
-            file = self._check(documents.read(self.text(path), path), kind, stem, sources, deep=False)
-            if problems := file.all():
-                raise DefinitionError.of(problems)
-            return file.data, sources
-
-        return self._cache(path, make)  # type: ignore[no-any-return]
+            return complete(document.data, kind, {} if kind == "connector" else self.common)[0]
+        file = self._check(document, kind, stem, deep=False)
+        if problems := file.all():
+            raise DefinitionError.of(problems)
+        data: dict[str, Any] = file.data
+        return data
 
     def faults(self, kind: str, stem: str) -> list[Problem]:
         """Return every fault of a file, including those in its references to other files."""
@@ -78,7 +79,7 @@ class Sources:
 
         path, problems = path_of(kind, stem), list[Problem]()
         with collected(problems):
-            problems += self._check(documents.examine(self.text(path), path), kind, stem, set(), deep=True).all()
+            problems += self._check(documents.examine(self.text(path), path), kind, stem, deep=True).all()
         return problems
 
     def all_faults(self) -> list[Problem]:
@@ -101,24 +102,20 @@ class Sources:
             raise LookupError(name)
         return self.json(f"schemas/{name}")
 
-    def _check(self, document: Document, kind: str, stem: str, sources: set[str], *, deep: bool) -> CheckedFile:
-        """Check a document, and add the paths of the files that it refers to to `sources`."""
+    def _check(self, document: Document, kind: str, stem: str, *, deep: bool) -> CheckedFile:
         from .check import checked
         from .checks.faults import References
 
-        def shared(name: str) -> Json:
-            sources.add(f"schemas/{name}")
-            return self.shared(name)
-
         def action(key: str) -> Mapping[str, Any]:
-            if not deep and kind != "actions":
-                return {}  # only actions need other actions in order to load
-            sources.add(path_of("actions", key))
-            return self._readable(key)
+            return self._readable(key) if deep or kind == "actions" else {}  # others load without their actions
 
-        common, actions = self._usable if kind != "connector" else {}, tuple(self.stems("actions"))
-        around = References(self._validator, shared, self.codecs, common, actions, action)
-        return checked(document, kind, stem, around)
+        common = self._usable if kind != "connector" else {}
+        refs = References(self._validator, self.shared, self.codecs, common, self._actions, action)
+        return checked(document, kind, stem, refs)
+
+    @cached_property
+    def _actions(self) -> tuple[str, ...]:
+        return tuple(self.stems("actions"))
 
     @cached_property
     def _usable(self) -> dict[str, Any]:
@@ -130,7 +127,7 @@ class Sources:
             return self.common
         with suppress(DefinitionError):
             document = documents.read(self.text("connector.yaml"), "connector.yaml")
-            file = self._check(document, "connector", "connector", set(), deep=False)
+            file = self._check(document, "connector", "connector", deep=False)
             rows = {name: row if file.sound("rows", name) else None for name, row in shared_rows(file.data).items()}
             return {**file.data, "rows": rows} if isinstance(file.data, dict) else {}
         return {}
