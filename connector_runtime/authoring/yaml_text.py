@@ -2,24 +2,69 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+import yaml
 
 from ..definitions.complete import complete
 from ..definitions.locales import Locale, Texts, closest
 
-WIDTH = 150
+WIDTH = 110  # characters after which a line is broken at the next space
+ONE_LINE = 100  # characters of a mapping or list that is written on one line
 MAX_KEY = 60  # characters; the translation of a longer text is on a line of its own
-_PLAIN = re.compile(r"[A-Za-z/](?:[A-Za-z0-9_./ '()-]*[A-Za-z0-9_./')])?")
-_UNPRINTABLE = re.compile(r"[\x7f-\x9f\ufeff\ufffe\uffff\u2028\u2029]")
-_WORDS = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}  # some loaders read these as other types
+MISREAD = re.compile(r"[yYnN]$|[-+.]*[0-9]|[-+]?\.(inf|nan)$", re.IGNORECASE)  # text that some loader reads otherwise
+
+
+class HouseDumper(yaml.SafeDumper):
+    """Writes YAML with collections on one line if they are short, and text in double quotes if it needs any."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+        super().increase_indent(flow, False)
+
+    def serialize(self, node: Any) -> None:
+        rows = [value for key, value in node.value if key.value in ("inputs", "rules")] if node.id == "mapping" else []
+        self._lay_out(node, (node, *rows))
+        super().serialize(node)
+
+    def _lay_out(self, node: Any, blocks: Sequence[Any] = ()) -> None:
+        is_list = node.id == "sequence" and all(item.id == "scalar" for item in node.value)
+        node.flow_style = node not in blocks and (is_list or _length(node) <= ONE_LINE)
+        for part in _parts(node):
+            self._lay_out(part, blocks)
+
+    def choose_scalar_style(self) -> str:
+        style: str = super().choose_scalar_style()
+        text: str = self.event.value  # type: ignore[union-attr]
+        is_better_single = text.isprintable() and ('"' in text or len(text) > ONE_LINE)  # its lines need no backslash
+        return '"' if style == "'" and not is_better_single else style
+
+
+HouseDumper.add_implicit_resolver("!misread", MISREAD, list("yYnN-+.0123456789"))
+
+
+def _parts(node: Any) -> list[Any]:
+    """Return the items of a list, or the keys and values of a mapping."""
+    if node.id == "mapping":
+        return [part for pair in node.value for part in pair]
+    return node.value if node.id == "sequence" else []
+
+
+def _length(node: Any) -> int:
+    """Return about how many characters a node takes on one line."""
+    return len(node.value) + 2 if node.id == "scalar" else sum(map(_length, _parts(node)))
 
 
 def definition(data: Mapping[str, Any]) -> str:
-    lines = [line for key, value in data.items() for line in _entry(key, value, "", blocks=key in ("inputs", "rules"))]
-    return "\n".join([*lines, ""])
+    return _written(data, WIDTH)
+
+
+def _written(data: Any, width: int) -> str:
+    return yaml.dump(data, Dumper=HouseDumper, sort_keys=False, allow_unicode=True, width=width)
 
 
 def in_full(data: Mapping[str, Any]) -> str:
@@ -42,55 +87,6 @@ def shortened(data: Mapping[str, Any], common: Mapping[str, Any]) -> dict[str, A
                 rows[key] = short
                 break
     return {**data, "inputs": rows}
-
-
-def _entry(key: str, value: Any, indent: str, *, blocks: bool = False) -> Iterator[str]:
-    line = f"{indent}{_scalar(key)}: {flow(value)}"
-    if not isinstance(value, dict | list) or not value or (not blocks and len(line) <= WIDTH):
-        yield line
-        return
-    yield f"{indent}{_scalar(key)}:"
-    if isinstance(value, dict):
-        for name, inner in value.items():
-            yield from _entry(name, inner, f"{indent}  ")
-    else:
-        yield from _packed(value, f"{indent}  ")
-
-
-def _packed(items: list[Any], indent: str) -> Iterator[str]:
-    """Yield the lines of a list: one per item that is a list or a mapping, otherwise as few as possible."""
-    if any(isinstance(item, dict | list) for item in items):
-        for item in items:
-            line = f"{indent}- {flow(item)}"
-            if len(line) > WIDTH and isinstance(item, dict):
-                inside = [line for key, value in item.items() for line in _entry(key, value, f"{indent}  ")]
-                inside[0] = f"{indent}- {inside[0].lstrip()}"
-                yield from inside
-            else:
-                yield line
-        return
-    line = f"{indent}["
-    for index, item in enumerate(items):
-        word = flow(item) + ("," if index < len(items) - 1 else "]")
-        if len(line) + len(word) + 1 > WIDTH:
-            yield line.rstrip()
-            line = f"{indent} "
-        line += word + " "
-    yield line.rstrip()
-
-
-def flow(value: Any) -> str:
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{_scalar(str(key))}: {flow(inner)}" for key, inner in value.items()) + "}"
-    if isinstance(value, list):
-        return "[" + ", ".join(flow(item) for item in value) + "]"
-    return _scalar(value) if isinstance(value, str) else json.dumps(value)
-
-
-def _scalar(value: str) -> str:
-    if _PLAIN.fullmatch(value) and value.lower() not in _WORDS:
-        return value
-    return _UNPRINTABLE.sub(lambda match: f"\\u{ord(match[0]):04x}", json.dumps(value, ensure_ascii=False))
 
 
 def locale(key: str, texts: Texts, old: Locale | None, spare: set[str], schema: str | None) -> str:
@@ -134,8 +130,5 @@ def _translation(text: str, translation: str | None, indent: str) -> list[str]:
 
 
 def _bare(text: str) -> str:
-    """Return the text without quotes, if YAML allows it."""
-    import yaml
-
-    scalar: str = yaml.safe_dump(text, allow_unicode=True, width=10**9).removesuffix("\n...\n").strip()
-    return json.dumps(text, ensure_ascii=False) if "\n" in scalar or scalar.startswith("'") else scalar
+    """Return the text on one line, without quotes if YAML allows it."""
+    return _written(text, 10**9).removesuffix("\n...\n").strip()

@@ -75,7 +75,7 @@ def new(context: Context, arguments: list[str]) -> int:
         document = read_document(chosen.source)
         try:
             result = draft.draft_action(chosen.action, openapi.operation(document, chosen.operation), folder_context)
-            result.text.encode()
+            json.dumps([result.data, result.text], ensure_ascii=False).encode()
         except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
             what = f"describes the operation in a way that OpenAPI does not allow ({error}); correct the document"
             raise wrong("new", "--from", what) from None
