@@ -10,7 +10,6 @@ from pathlib import Path
 
 import connector_runtime
 from connector_runtime import HOMES
-from connector_runtime.commands.cli import markdown_table
 from connector_runtime.errors import ERRORS, KINDS
 from connector_runtime.types.registry import TYPES
 from zoom_connector import RENAMED, load
@@ -52,7 +51,12 @@ def between(text: str, name: str, new: str) -> str:
 
 def actions(text: str) -> str:
     """Return docs/actions.md with the current table of actions."""
-    return between(text, "actions", "\n".join(markdown_table(load().outlines())))
+    rows = ["| action | what it does | request | effect |", "|---|---|---|---|"]
+    for outline in load().outlines():
+        request = f"`{outline.method} {outline.path}`" if outline.method else "any"
+        description, effect = outline.description.rstrip("."), outline.effect or "by method"
+        rows.append(f"| `{outline.key}` | {description} | {request} | {effect} |")
+    return between(text, "actions", "\n".join(rows))
 
 
 def errors(text: str) -> str:

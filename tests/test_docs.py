@@ -39,6 +39,12 @@ def test_the_generated_parts_are_current() -> None:
         assert write((ROOT / name).read_text()) == (ROOT / name).read_text(), f"run: make docs ({name})"
 
 
+def test_the_table_of_actions_has_a_row_for_each() -> None:
+    rows = (ROOT / "docs/actions.md").read_text().splitlines()
+    assert "| `get-user` | Get the information and metadata of a user by Id | `GET /users/{user_id}` | read |" in rows
+    assert any(row.startswith("| `raw-request` |") and row.endswith("| any | by method |") for row in rows)
+
+
 def test_the_readmes_python_runs_and_prints_what_it_says(capsys: pytest.CaptureFixture[str]) -> None:
     first, second = blocks("README.md", "python")
     assert len(first.splitlines()) <= 10

@@ -177,7 +177,7 @@ def test_where_nothing_can_be_said_at_all_the_exit_code_remains(zoom: Sandbox) -
 @pytest.mark.parametrize(
     "command",
     [
-        "list", "list --markdown", "show create-meeting", "catalogue", "events", "events show meeting.started",
+        "list", "list --help", "show create-meeting", "catalogue", "events", "events show meeting.started",
         "scopes", "--help", "run create-meeting --help", "choices create-meeting timezone", "run list-users",
         "preview get-user --user-id me",
     ],

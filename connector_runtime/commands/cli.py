@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
 from importlib import import_module
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -11,7 +10,6 @@ from ..errors import ConnectorError, InputError, RequestError
 from .context import UNWRITTEN, Context, OutputError, print_table, put, say
 
 if TYPE_CHECKING:
-    from ..definitions.connector import Outline
     from .context import Load
 
 EXIT_CODES = """exit codes: 0 success, 1 faults or breaking changes found, 2 wrong usage, input or definition,
@@ -77,28 +75,11 @@ def main(arguments: list[str], prog: str, load: Load, *, example: str, more: dic
 
 def list_actions(context: Context, arguments: list[str]) -> None:
     """List the actions with their keys, labels and descriptions."""
-    markdown = False
     if arguments:  # the bare command must be fast, so it loads no argparse
         from .options import parser
 
-        command = parser(context, "list", list_actions.__doc__, "list")
-        command.add_argument("--markdown", action="store_true", help="print the Markdown table of docs/actions.md")
-        markdown = command.parse_args(arguments).markdown
-    outlines = list(context.load(None).outlines())
-    if markdown:
-        put("\n".join(markdown_table(outlines)))
-    else:
-        print_table([(outline.key, outline.label, outline.description) for outline in outlines])
-
-
-def markdown_table(outlines: Iterable[Outline]) -> Iterator[str]:
-    """Yield the lines of the table that docs/generate.py writes to docs/actions.md."""
-    yield "| action | what it does | request | effect |"
-    yield "|---|---|---|---|"
-    for outline in outlines:
-        request = f"`{outline.method} {outline.path}`" if outline.method else "any"
-        description = outline.description.rstrip(".")
-        yield f"| `{outline.key}` | {description} | {request} | {outline.effect or 'by method'} |"
+        parser(context, "list", list_actions.__doc__, "list").parse_args(arguments)
+    print_table([(outline.key, outline.label, outline.description) for outline in context.load(None).outlines()])
 
 
 COMMANDS = {
