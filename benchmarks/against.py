@@ -181,7 +181,7 @@ def worker(factory: str, *arguments: str) -> Callable[[Path], AbstractContextMan
 
     @contextmanager
     def opened(root: Path) -> Iterator[Contestants]:
-        with Worker(factory, *arguments, without="orjson", root=root) as running:
+        with Worker(factory, *arguments, root=root) as running:
             yield {name: partial(running, name) for name in running.names}
 
     return opened

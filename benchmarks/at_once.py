@@ -69,7 +69,7 @@ def rows(quick: bool) -> Iterable[Row]:
             arguments = (stub.url(), str(number), str(256 if quick else max(256, number * 2)))
             results |= contest([Worker(f"{__name__}:contestants", *arguments, "quick" if quick else "")], rounds)
             if number == 64 and not quick:
-                aiohttp = Worker(f"{__name__}:over_aiohttp", *arguments, rivals=True, without="orjson")
+                aiohttp = Worker(f"{__name__}:over_aiohttp", *arguments, rivals=True)
                 results |= contest([aiohttp], rounds)
     for number in numbers:
         for rival, says in (("httpx", SHARED), ("pooled", "the same, with as many connections"))[: 1 if quick else 2]:

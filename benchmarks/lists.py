@@ -14,11 +14,7 @@ from .measure import Worker, contest, interleaved, python, seconds, series
 GROUP = "9,000 users listed"
 USERS = 9000
 RIVALS = {"airbyte": "airbyte-cdk", "dlt_rest": "dlt rest_api", "by_hand": "by hand, one httpx.Client"}
-TARGETS = {
-    "std": {"airbyte": 6, "dlt_rest": 2.2, "by_hand": 0.95},
-    "fast": {"airbyte": 10, "dlt_rest": 4, "by_hand": 1.4},
-}
-NAMES = {"std": "connector", "fast": "connector, orjson installed"}
+TARGETS = {"airbyte": 6, "dlt_rest": 2.2, "by_hand": 0.95}
 
 
 def contestant(name: str, module: str, url: str) -> dict[str, Callable[[], float]]:
@@ -40,37 +36,33 @@ def rows(quick: bool) -> Iterable[Row]:
     with stub_server.Stub() as stub:
         url = stub.url(USERS)
         workers = [
-            Worker(factory, "std", "benchmarks.ours", url, without="orjson"),
-            Worker(factory, "fast", "benchmarks.ours", url, rivals=True),
+            Worker(factory, "ours", "benchmarks.ours", url),
             *(Worker(factory, name, f"benchmarks.rivals.{name}", url, rivals=True) for name in RIVALS),
         ]
         calls = contest(workers, rounds)
         scripts = {
-            "std": [python(), "-m", "benchmarks.ours"],
-            "fast": [python(rivals=True), "-m", "benchmarks.ours"],
+            "ours": [python(), "-m", "benchmarks.ours"],
             **{name: [python(rivals=True), "-m", f"benchmarks.rivals.{name}"] for name in RIVALS},
             "by_hand": [python(), "-m", "benchmarks.rivals.by_hand"],
         }
         commands = {name: [*script, url, str(USERS)] for name, script in scripts.items()}
         runs = {name: partial(seconds, command) for name, command in commands.items()}
         processes = interleaved(runs, 1 if quick else 5, warm=0 if quick else 1)
-    for kind, targets in TARGETS.items():
-        for name, limit in targets.items():
-            yield Row(
-                group=GROUP,
-                what=f"the call, against {RIVALS[name].split(',')[0]}",
-                unit="ms",
-                ours=series(NAMES[kind], calls[kind], 1e3),
-                rival=series(RIVALS[name], calls[name], 1e3),
-                target=Target("at least", limit),
-            )
-    for kind, targets in TARGETS.items():
-        for name in targets:
-            yield Row(
-                group=GROUP,
-                what=f"whole process, against {RIVALS[name].split(',')[0]}",
-                unit="ms",
-                ours=series(NAMES[kind], processes[kind], 1e3),
-                rival=series(RIVALS[name], processes[name], 1e3),
-                speed=True,
-            )
+    for name, limit in TARGETS.items():
+        yield Row(
+            group=GROUP,
+            what=f"the call, against {RIVALS[name].split(',')[0]}",
+            unit="ms",
+            ours=series("connector", calls["ours"], 1e3),
+            rival=series(RIVALS[name], calls[name], 1e3),
+            target=Target("at least", limit),
+        )
+    for name in TARGETS:
+        yield Row(
+            group=GROUP,
+            what=f"whole process, against {RIVALS[name].split(',')[0]}",
+            unit="ms",
+            ours=series("connector", processes["ours"], 1e3),
+            rival=series(RIVALS[name], processes[name], 1e3),
+            speed=True,
+        )

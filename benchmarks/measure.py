@@ -23,7 +23,7 @@ RIVALS = ROOT / ".venv-bench" / "rivals" / "bin" / "python"
 
 
 def python(rivals: bool = False) -> str:
-    """Return the Python of this environment, or with `rivals` the one that has the rivals and orjson too."""
+    """Return the Python of this environment, or with `rivals` the one that has the rivals too."""
     return str(RIVALS) if rivals and RIVALS.exists() else sys.executable
 
 
@@ -66,12 +66,12 @@ def seconds(command: Sequence[str], root: Path = ROOT, /, **env: str) -> float:
 class Worker:
     """A process that sets up contestants and runs one by name: `factory` is `module:function`.
 
-    The process calls the function with `args`; it returns the contestants by name. `without` names modules that
-    the process hides, as if not installed. `root` is the tree to measure, with a copy of these benchmarks in it.
+    The process calls the function with `args`; it returns the contestants by name. `root` is the tree to measure, with
+    a copy of these benchmarks in it.
     """
 
-    def __init__(self, factory: str, *args: str, rivals: bool = False, without: str = "", root: Path = ROOT) -> None:
-        command = [python(rivals), "-m", "benchmarks.worker", factory, without, *args]
+    def __init__(self, factory: str, *args: str, rivals: bool = False, root: Path = ROOT) -> None:
+        command = [python(rivals), "-m", "benchmarks.worker", factory, *args]
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=root, env=environment(root)
         )

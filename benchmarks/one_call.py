@@ -90,8 +90,8 @@ def rows(quick: bool) -> Iterable[Row]:
         times = contest([Worker(f"{__name__}:against_httpx", url)], rounds, warm=3)
         times |= contest([Worker(f"{__name__}:own_work")], rounds // 3, warm=3)
         others = [
-            Worker(f"{__name__}:against_others", url, stub.origin, rivals=True, without="orjson"),
-            Worker(f"{__name__}:over_httpx2", url, rivals=True, without="orjson"),
+            Worker(f"{__name__}:against_others", url, stub.origin, rivals=True),
+            Worker(f"{__name__}:over_httpx2", url, rivals=True),
         ]
         times |= contest(others, rounds // 3, warm=2)
     for what, key in (("create-meeting, 12 inputs", "create"), ("get-user", "get")):

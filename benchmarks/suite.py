@@ -27,7 +27,7 @@ from importlib.metadata import distributions
 versions = {each.metadata["Name"].lower().replace("_", "-"): each.version for each in distributions()}
 print(*(f"{name} {versions[name]}" for name in sys.argv[1:] if name in versions), sep="\\n")
 """
-PACKAGES = "httpx httpx2 httpx-aiohttp requests orjson zoomus dlt airbyte-cdk uvicorn jsonschema fastapi"
+PACKAGES = "httpx httpx2 httpx-aiohttp requests zoomus dlt airbyte-cdk uvicorn jsonschema fastapi"
 
 
 def about() -> list[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""Runs contestants in a process: `python -m benchmarks.worker MODULE:FUNCTION WITHOUT [ARGUMENT …]`.
+"""Runs contestants in a process: `python -m benchmarks.worker MODULE:FUNCTION [ARGUMENT …]`.
 
 It prints the contestants' names, then runs the one that each line of its input names and prints the result, as JSON.
 """
@@ -18,9 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 def main() -> None:
     out = os.fdopen(os.dup(1), "w")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # some rivals print to stdout
-    factory, without, *arguments = sys.argv[1:]
-    for name in without.split(",") if without else []:
-        sys.modules[name] = None  # type: ignore[assignment]  # as if it were not installed
+    factory, *arguments = sys.argv[1:]
     module, _, function = factory.partition(":")
     contestants = getattr(import_module(module), function)(*arguments)
     runtime = sys.modules.get("connector_runtime")

@@ -5,16 +5,13 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Callable
-from contextlib import suppress
-from functools import cache
 from typing import Any, NoReturn
 
 from ..sentences import Sentence
 
 DIGITS = bytes.maketrans(b"123456789", b"000000000")
-LONG = b"0" * 19  # digits; orjson rounds numbers of more than 64 bits
 MAX_DIGITS = 300  # of a whole number; longer ones fit no `float`, and Python refuses to print huge ones
+LONG = b"0" * MAX_DIGITS
 DEPTH = 128  # levels of an answer: more than vendors use, fewer than any JSON reader supports
 NESTED = frozenset((dict, list))
 VALUES = 200_000
@@ -31,29 +28,15 @@ class JsonError(ValueError):
 
 
 def read(text: bytes | str, odd: list[str] | None = None) -> Any:
-    """Parse JSON, with orjson if it is installed, into data that can be written as JSON again.
+    """Parse JSON into data that can be written as JSON again.
 
     Numbers that JSON or `float` cannot represent (NaN, Infinity, 1e400, hundreds of digits) become strings and are
     added to `odd`. Raises `JsonError`, also for more than `DEPTH` levels or `CONTAINERS` objects and lists.
     """
-    brackets = (b"[", b"{") if isinstance(text, bytes) else ("[", "{")
-    count = sum(map(text.count, brackets))  # type: ignore[arg-type]
-    try:
-        if count > CONTAINERS:
-            _check_size(text if isinstance(text, bytes) else text.encode(errors="replace"), "objects and lists")
-        value = _decoded(text, [] if odd is None else odd)
-    except (ValueError, RecursionError) as error:
-        raise _refusal(error, DEPTH) from None
-    if count > DEPTH and _is_deeper(value, DEPTH):
-        raise JsonError(Sentence("is nested deeper than {depth} levels", depth=DEPTH))
-    return value
-
-
-def _decoded(text: bytes | str, odd: list[str]) -> Any:
-    """Parse with orjson, or with the standard library if orjson would fail or round the data."""
 
     def as_text(text: str) -> str:
-        odd.append(text[:SHOWN])
+        if odd is not None:
+            odd.append(text[:SHOWN])
         return text
 
     def as_float(text: str) -> float | str:
@@ -62,20 +45,18 @@ def _decoded(text: bytes | str, odd: list[str]) -> Any:
     def as_integer(text: str) -> int | str:
         return int(text) if len(text) <= MAX_DIGITS else as_text(text)
 
-    is_long = LONG in (text if isinstance(text, bytes) else text.encode(errors="replace")).translate(DIGITS)
-    if (loads := _fastest()) is not None and not is_long:
-        with suppress(ValueError):
-            return loads(text)
-    return json.loads(text, parse_constant=as_text, parse_float=as_float, parse_int=as_integer if is_long else None)
-
-
-@cache
-def _fastest() -> Callable[[bytes | str], Any] | None:
+    raw = text if isinstance(text, bytes) else text.encode(errors="replace")
+    count = sum(map(raw.count, (b"[", b"{")))
     try:
-        from orjson import loads
-    except ImportError:
-        return None
-    return loads
+        if count > CONTAINERS:
+            _check_size(raw, "objects and lists")
+        integer = as_integer if LONG in raw.translate(DIGITS) else None  # None is faster
+        value = json.loads(text, parse_constant=as_text, parse_float=as_float, parse_int=integer)
+    except (ValueError, RecursionError) as error:
+        raise _refusal(error, DEPTH) from None
+    if count > DEPTH and _is_deeper(value, DEPTH):
+        raise JsonError(Sentence("is nested deeper than {depth} levels", depth=DEPTH))
+    return value
 
 
 def read_strictly(text: bytes | str, *, depth: int | None = None, duplicates: bool = False) -> Any:
