@@ -478,9 +478,9 @@ def test_a_sample_is_signed_posted_and_its_answer_told(run: Run, receiver: Any, 
     assert run("send-event", "meeting.started", "--to", "ftp://x") == wrong(
         "send-event", "--to", "'ftp://x' must be a URL such as http://127.0.0.1:8200/"
     )
-    gone = "http://127.0.0.1:1/"
-    code, _, err = run("send-event", "meeting.started", "--to", gone)
-    assert (code, err) == (6, f"error: {gone} cannot be reached: Connection refused. Is the receiver running?\n")
+    code, _, err = run("send-event", "meeting.started", "--to", "http://127.0.0.1:1/")
+    assert code == 6 and err.startswith("error: No connection to 127.0.0.1: ")
+    assert err.endswith("Connection refused. Is the receiver running?\n")
 
 
 def test_without_a_secret_it_is_said_where_to_put_it(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -553,7 +553,7 @@ def test_a_receiver_that_accepts_and_never_answers_is_given_up(run: Run, monkeyp
         end.start()
         code, out, err = run("send-event", "meeting.started", "--to", url)
         end.cancel()
-    assert (code, out, err) == (6, "", f"error: {url} cannot be reached: timed out. Is the receiver running?\n")
+    assert (code, out, err) == (6, "", "error: No response in time. Is the receiver running?\n")
 
 
 def test_listen_opens_the_documented_port_of_this_machine_unless_told_otherwise(

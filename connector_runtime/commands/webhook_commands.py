@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import copy
-import http.client
 import json
 import logging
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import closing
 from secrets import token_urlsafe
 from typing import Any
 
 from ..errors import ApiError, InputError, Problem, TransportError
-from ..language import hosts
+from ..language import hosts, secrets
 from ..language.schema_faults import nearest
+from ..model import Request, Response
 from ..triggers.events import Event
 from ..triggers.webhook import OWN, Notification, Trigger
 from .context import Context, listening_socket, print_json, print_table, put, say, wrong
@@ -72,16 +71,14 @@ def _show(context: Context, arguments: list[str]) -> None:
     print_json(event.sample)
 
 
-def _fields(schema: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    for name, inner in schema.get("properties", {}).items():
-        path = f"{prefix}.{name}" if prefix else name
-        facts = [str(inner.get("format") or inner.get("type", ["any"])[0])]  # the documented type comes first
-        if "examples" in inner:
-            facts.append(f"such as {', '.join(json.dumps(value) for value in inner['examples'])}")
-        yield path, " · ".join(facts)
-        yield from _fields(inner, path)
-        if "items" in inner:
-            yield from _fields(inner["items"], f"{path}[]")
+def _fields(schema: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the path and the facts of each field of an event, without the items of lists, which have no name."""
+    for path, face in secrets.fields(schema):
+        facts = [str(face.get("format") or face.get("type", ["any"])[0])]  # the documented type comes first
+        if "examples" in face:
+            facts.append(f"such as {', '.join(json.dumps(value) for value in face['examples'])}")
+        if path and not path.endswith("*"):
+            yield path.replace(".*", "[]"), " · ".join(facts)
 
 
 def listen(context: Context, arguments: list[str]) -> None:
@@ -152,7 +149,8 @@ def send_event(context: Context, arguments: list[str]) -> None:
             _set(sample, text)
         body, expected = json.dumps(sample, ensure_ascii=False).encode(), None
     headers = {"content-type": "application/json; charset=utf-8", **trigger.sign(body, secret, time.time())}
-    status, answer = _post(chosen.to, body, headers)
+    response = _post(chosen.to, body, headers)
+    status, answer = response.status, response.content
     if not 200 <= status < 300:
         text = answer.decode("utf-8", "replace")[:300]
         raise ApiError(f"{chosen.to} responded with {status}: {text or '(no text)'}", status=status)
@@ -182,21 +180,16 @@ def _as_json(text: bytes) -> Any:
         return text.decode("utf-8", "replace") or None
 
 
-def _post(url: str, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
+def _post(url: str, body: bytes, headers: dict[str, str]) -> Response:
+    from .. import transport  # slow to load
+
     parts = hosts.parts(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise wrong("send-event", "--to", f"{url!r} must be a URL such as http://127.0.0.1:8200/")
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     try:
-        with closing(kind(parts.hostname, parts.port, timeout=TIMEOUT)) as connection:
-            target = f"{parts.path or '/'}{f'?{parts.query}' if parts.query else ''}"
-            connection.request("POST", target, body, headers)
-            response = connection.getresponse()
-            content = response.read(100_000)
-    except (OSError, http.client.HTTPException, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise TransportError(f"{url} cannot be reached: {reason}.", hint="Is the receiver running?") from None
-    return response.status, content
+        return transport.send(Request("POST", parts.path, url, url, tuple(headers.items()), body, body=None), TIMEOUT)
+    except TransportError as error:
+        raise error.with_message(error.message, hint="Is the receiver running?") from None
 
 
 def inbox(context: Context, arguments: list[str]) -> None:
