@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import yaml
@@ -12,9 +12,9 @@ from ..definitions.complete import complete
 from ..definitions.locales import Locale, Texts, closest
 
 WIDTH = 110  # characters after which a line is broken at the next space
-ONE_LINE = 100  # characters of a mapping or list that is written on one line
+ONE_LINE = 120  # characters, as Python writes it, of a mapping or list that goes on one line
 MAX_KEY = 60  # characters; the translation of a longer text is on a line of its own
-MISREAD = re.compile(r"[yYnN]$|[-+.]*[0-9]|[-+]?\.(inf|nan)$", re.IGNORECASE)  # text that some loader reads otherwise
+MISREAD = re.compile(r"[yYnN]$|[-+]?\.?[0-9]|[-+]?\.(inf|nan)$", re.IGNORECASE)  # text that some loader reads otherwise
 
 
 class HouseDumper(yaml.SafeDumper):
@@ -26,44 +26,30 @@ class HouseDumper(yaml.SafeDumper):
     def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
         super().increase_indent(flow, False)
 
+    def represent_mapping(self, tag: str, mapping: Any, flow_style: bool | None = None) -> Any:
+        return super().represent_mapping(tag, mapping, len(str(mapping)) <= ONE_LINE)
+
+    def represent_sequence(self, tag: str, sequence: Any, flow_style: bool | None = None) -> Any:
+        is_list = not any(isinstance(item, dict | list) for item in sequence)
+        return super().represent_sequence(tag, sequence, is_list or len(str(sequence)) <= ONE_LINE)
+
     def serialize(self, node: Any) -> None:
         rows = [value for key, value in node.value if key.value in ("inputs", "rules")] if node.id == "mapping" else []
-        self._lay_out(node, (node, *rows))
+        for block in (node, *rows):
+            block.flow_style = False
         super().serialize(node)
-
-    def _lay_out(self, node: Any, blocks: Sequence[Any] = ()) -> None:
-        is_list = node.id == "sequence" and all(item.id == "scalar" for item in node.value)
-        node.flow_style = node not in blocks and (is_list or _length(node) <= ONE_LINE)
-        for part in _parts(node):
-            self._lay_out(part, blocks)
 
     def choose_scalar_style(self) -> str:
         style: str = super().choose_scalar_style()
         text: str = self.event.value  # type: ignore[union-attr]
-        is_better_single = text.isprintable() and ('"' in text or len(text) > ONE_LINE)  # its lines need no backslash
+        is_better_single = text.isprintable() and ('"' in text or len(text) > WIDTH)  # its lines need no backslash
         return '"' if style == "'" and not is_better_single else style
 
 
 HouseDumper.add_implicit_resolver("!misread", MISREAD, list("yYnN-+.0123456789"))
 
 
-def _parts(node: Any) -> list[Any]:
-    """Return the items of a list, or the keys and values of a mapping."""
-    if node.id == "mapping":
-        return [part for pair in node.value for part in pair]
-    return node.value if node.id == "sequence" else []
-
-
-def _length(node: Any) -> int:
-    """Return about how many characters a node takes on one line."""
-    return len(node.value) + 2 if node.id == "scalar" else sum(map(_length, _parts(node)))
-
-
-def definition(data: Mapping[str, Any]) -> str:
-    return _written(data, WIDTH)
-
-
-def _written(data: Any, width: int) -> str:
+def definition(data: Any, width: int = WIDTH) -> str:
     return yaml.dump(data, Dumper=HouseDumper, sort_keys=False, allow_unicode=True, width=width)
 
 
@@ -131,4 +117,4 @@ def _translation(text: str, translation: str | None, indent: str) -> list[str]:
 
 def _bare(text: str) -> str:
     """Return the text on one line, without quotes if YAML allows it."""
-    return _written(text, 10**9).removesuffix("\n...\n").strip()
+    return definition(text, 10**9).removesuffix("\n...\n").strip()

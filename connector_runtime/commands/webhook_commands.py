@@ -14,7 +14,7 @@ from typing import Any
 from ..errors import ApiError, InputError, Problem, TransportError
 from ..language import hosts, secrets
 from ..language.schema_faults import nearest
-from ..model import Request, Response
+from ..model import Request
 from ..triggers.events import Event
 from ..triggers.webhook import OWN, Notification, Trigger
 from .context import Context, listening_socket, print_json, print_table, put, say, wrong
@@ -149,7 +149,16 @@ def send_event(context: Context, arguments: list[str]) -> None:
             _set(sample, text)
         body, expected = json.dumps(sample, ensure_ascii=False).encode(), None
     headers = {"content-type": "application/json; charset=utf-8", **trigger.sign(body, secret, time.time())}
-    response = _post(chosen.to, body, headers)
+    from .. import transport  # slow to load
+
+    parts = hosts.parts(chosen.to)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise wrong("send-event", "--to", f"{chosen.to!r} must be a URL such as http://127.0.0.1:8200/")
+    request = Request("POST", parts.path, chosen.to, chosen.to, tuple(headers.items()), body, body=None)
+    try:
+        response = transport.send(request, TIMEOUT)
+    except TransportError as error:
+        raise error.with_message(error.message, hint="Is the receiver running?") from None
     status, answer = response.status, response.content
     if not 200 <= status < 300:
         text = answer.decode("utf-8", "replace")[:300]
@@ -178,18 +187,6 @@ def _as_json(text: bytes) -> Any:
         return json.loads(text)
     except ValueError:
         return text.decode("utf-8", "replace") or None
-
-
-def _post(url: str, body: bytes, headers: dict[str, str]) -> Response:
-    from .. import transport  # slow to load
-
-    parts = hosts.parts(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise wrong("send-event", "--to", f"{url!r} must be a URL such as http://127.0.0.1:8200/")
-    try:
-        return transport.send(Request("POST", parts.path, url, url, tuple(headers.items()), body, body=None), TIMEOUT)
-    except TransportError as error:
-        raise error.with_message(error.message, hint="Is the receiver running?") from None
 
 
 def inbox(context: Context, arguments: list[str]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import replace
-from functools import cache, cached_property, partial
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import InputError, Problem
@@ -26,23 +26,20 @@ class Definitions(Mapping[str, T]):
     """Definitions by key, each read, checked and compiled on first use."""
 
     def __init__(self, sources: Sources, kind: str, compile: Callable[[str, str], T]) -> None:
-        self._compiled: dict[str, T | None] = dict.fromkeys(sources.stems(kind))  # None: not compiled yet
-        self._compile = partial(compile, kind)
+        self._keys = dict.fromkeys(sources.stems(kind), kind)
+        self._compile = cache(compile)
 
     def __getitem__(self, key: str) -> T:
-        definition = self._compiled[key]
-        if definition is None:
-            definition = self._compiled[key] = self._compile(key)
-        return definition
+        return self._compile(self._keys[key], key)
 
     def __contains__(self, key: object) -> bool:
-        return key in self._compiled
+        return key in self._keys
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._compiled)
+        return iter(self._keys)
 
     def __len__(self) -> int:
-        return len(self._compiled)
+        return len(self._keys)
 
 
 @shows("key")

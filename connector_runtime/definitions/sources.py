@@ -151,10 +151,8 @@ class Sources:
 
         package = files("connector_runtime")
         folder = next(path for path in (package / "schemas", package / ".." / "schemas") if path.is_dir())
-
-        singular = {"actions": "action", "triggers": "trigger", "locales": "locale"}.get(kind, kind)
-        texts = [(folder / f"{name}.schema.json").read_text(encoding="utf-8") for name in ("common", singular)]
-        common, schema = map(json.loads, texts)
+        paths = [folder / f"{name}.schema.json" for name in ("common", kind.removesuffix("s"))]
+        common, schema = (json.loads(path.read_text(encoding="utf-8")) for path in paths)
         registry: Any = Registry().with_resource("common.schema.json", Resource.from_contents(common))
         return Draft202012Validator(schema, registry=registry)
 

@@ -16,7 +16,7 @@ from ..calls.credentials import Credentials, lay_out
 from ..calls.exchange import Retries
 from ..calls.files import MAX_FILE_BYTES, MOST_UNANNOUNCED, File, identity
 from ..errors import ApiError, AuthError, Conflict, MissingScope, RequestError, TransportError
-from ..language import hosts
+from ..language import hosts, json_text
 from ..model import NOTHING, Profile, Request, Response
 from ..sentences import Sentence
 from ..steps import Attempt, Fill, Filled, Now, Open, Peek, Report, Steps, Token, Wait
@@ -306,16 +306,12 @@ class FileVersion:
 def read_version(text: str) -> FileVersion | None:
     """Return the version from the JSON of `FileVersion.text`; None if the text is not a version."""
     try:
-        data = json.loads(text)
-    except (ValueError, RecursionError):
+        data = json_text.fields(json_text.read(text), of=str, etag=str | None, modified=str | None, total=int | None)
+    except json_text.JsonError:
         return None
-    if not isinstance(data, dict) or set(data) != {"of", "etag", "modified", "total"}:
-        return None
-    of, total = data["of"], data["total"]
-    texts = ((data["etag"], TAG), (data["modified"], DATE))
-    fits = isinstance(of, str) and (total is None or (type(total) is int and 0 <= total <= MAX_FILE_BYTES))
-    fits = fits and all(text is None or (isinstance(text, str) and form.fullmatch(text)) for text, form in texts)
-    return FileVersion(**data) if fits else None
+    total, texts = data["total"], ((data["etag"], TAG), (data["modified"], DATE))
+    fits = total is None or (type(total) is int and 0 <= total <= MAX_FILE_BYTES)
+    return FileVersion(**data) if fits and all(text is None or form.fullmatch(text) for text, form in texts) else None
 
 
 def version_of(file: File, headers: Mapping[str, str], total: int | None) -> FileVersion:

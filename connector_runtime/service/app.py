@@ -26,6 +26,7 @@ from starlette.routing import Match
 
 from ..definitions.catalogue import entry
 from ..definitions.connector import Connector
+from ..definitions.sources import collected
 from ..errors import ConnectorError, InputError, Problem, StoreError
 from ..language import json_text
 from ..stores.databases import open_store
@@ -202,10 +203,8 @@ async def ready(request: Request) -> Response:
         problems: list[Problem] = []
         for definitions in (shared.connector.actions, shared.connector.triggers, shared.connector.connections):
             for key in definitions:
-                try:
+                with collected(problems):
                     definitions[key]
-                except ConnectorError as error:
-                    problems += error.problems or (Problem(key, error.message),)
         return problems
 
     try:

@@ -17,7 +17,6 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
 
 from ..connections.owners import comparable, owners
 from ..definitions.connector import Connector
@@ -172,14 +171,11 @@ class Feed:
 
     def _next(self, log: str, number: int) -> int | None:
         """Return the number of the first entry after a number, or None."""
-        return next((int(key.rpartition("/")[2]) for key, _, _ in self._rows(log, number, 1)), None)
+        return next((following for _, following, _ in self._after(log, number, 1)), None)
 
     def _after(self, log: str, number: int, limit: int | None = None) -> Iterator[tuple[str, int, FeedEvent]]:
-        rows = self._rows(log, number, limit)
+        rows = self._store.rows(f"{self._logs}{log}/", FeedEvent.read, self._key(log, number), limit)
         return ((log, int(key.rpartition("/")[2]), stored) for key, stored, _ in rows)
-
-    def _rows(self, log: str, number: int, limit: int | None) -> Iterator[tuple[str, FeedEvent, Any]]:
-        return self._store.rows(f"{self._logs}{log}/", FeedEvent.read, self._key(log, number), limit)
 
 
 def log_of(app: str | None, account: str | None) -> str:

@@ -15,7 +15,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
-from itertools import islice
 from math import inf
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -134,19 +133,18 @@ class Store(ABC):
         self, prefix: str, read: Callable[[bytes], T], after: str = "", limit: int | None = None
     ) -> Iterator[tuple[str, T, Entry]]:
         """Yield key, decoded value and entry of up to `limit` entries. Entries that `read` rejects are set aside."""
-        return islice(self._read_each(prefix, read, after, limit or 100), limit)
-
-    def _read_each(
-        self, prefix: str, read: Callable[[bytes], T], after: str, size: int
-    ) -> Iterator[tuple[str, T, Entry]]:
-        while page := self.scan(prefix, after, size):
+        left = inf if limit is None else limit
+        while left > 0 and (page := self.scan(prefix, after, limit or 100)):
             for after, entry in page:
                 try:
                     value = read(entry.value)
                 except UNREADABLE:
                     self.set_aside(after, entry)
-                else:
-                    yield after, value, entry
+                    continue
+                yield after, value, entry
+                left -= 1
+                if not left:
+                    return
 
     def value(self, key: str, read: Callable[[bytes], T]) -> tuple[T, Entry] | None:
         """Return a decoded value with its entry, or None. Raises `DamagedEntry`, even if the entry was set aside."""
