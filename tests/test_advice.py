@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from connector_runtime.inputs.values import as_json
-from zoom_connector import Connector, InputError
+from zoom_connector import Connector, InputError, load
 
 ROOT = Path(__file__).parents[1]
 MEETING = {"user_id": "me", "topic": "T"}
@@ -156,19 +156,53 @@ def test_what_zoom_accepts_but_nobody_means_causes_a_warning(
         ("update-meeting", {"meeting_id": "1", "occurrence_id": "1", "agenda": "A", "mute_upon_entry": True}),
         ("update-meeting", {**UPDATE, "registration_type": 2}),
         ("get-phone-recordings", {**PHONE, "from": "2026-10-01", "to": "2026-11-01"}),
+        ("create-meeting", {**MEETING, "start_time": "2026-11-02T09:00:00+01:00", "timezone": "Europe/Berlin"}),
+        ("create-meeting", {**MEETING, "start_time": "2026-11-02T09:00:00Z", "timezone": "UTC"}),
+        (
+            "create-meeting",
+            {
+                **MEETING,
+                "audio_method": "thirdParty",
+                "settings_extra_fields": {"audio_conference_info": "Dial 1"},
+                "global_dial_in_countries": ["US", "DE"],
+            },
+        ),
+        ("update-user", {"user_id": "me", "remove_tsp_credentials": True}),
     ],
 )
 def test_the_usual_ways_cause_none(connector: Connector, key: str, inputs: dict[str, Any]) -> None:
     assert warnings(connector, key, inputs) == {}
 
 
-@pytest.mark.parametrize("inputs", [{}, {"agenda": ""}, {"host_video_on_start": None}])
+def test_an_untouched_default_does_not_hide_what_is_missing(connector: Connector) -> None:
+    inputs = {**UPDATE, **WEEKLY, "end_times": 1}  # a form posts the published default
+    assert warnings(connector, "update-meeting", inputs) == {"inputs.type_recurrence": ONE_DATE}
+
+
+@pytest.mark.parametrize("key", sorted(load().actions))
+def test_the_published_defaults_cause_only_the_warning_about_samples(connector: Connector, key: str) -> None:
+    action = connector.actions[key]
+    defaults = {name: row.default for name, row in action.inputs.items() if row.has_default and not row.only_when}
+    required = {
+        name: "81279432123" if row.schema.get("minimum") else row.example or row.choices[0].value
+        for name, row in action.inputs.items()
+        if row.is_always_needed and row.type != "connection"
+    }
+    topic = {"topic": "T"} if "topic" in action.inputs else {"to_contact": "a@example.com"} if "chat" in key else {}
+    company = {"company": "A"} if key == "update-user" else {}
+    for what in warnings(connector, key, {**required, **topic, **company, **defaults}).values():
+        assert "still has the sample values" in what
+
+
+@pytest.mark.parametrize("inputs", [{}, {"agenda": ""}, {"host_video_on_start": None}, {"occurrence_id": "1"}])
 def test_an_update_that_changes_nothing_says_so(connector: Connector, inputs: dict[str, Any]) -> None:
     says = {"inputs": "Nothing would change: fill in what is to change. To empty a field, clear it."}
     assert warnings(connector, "update-meeting", {"meeting_id": "1", **inputs}) == says
     assert warnings(connector, "update-meeting", {"meeting_id": "1", **inputs}, clear=["agenda"]) == {}
     assert warnings(connector, "update-meeting", {"meeting_id": "1", "topic": "T"}) == {}
     assert warnings(connector, "update-user", {"user_id": "me"}) == says
+    extra = {"body.sensitivity_label_id": "a1"}
+    assert warnings(connector, "update-meeting", {"meeting_id": "1", **inputs}, extra=extra) == {}
 
 
 @pytest.mark.parametrize("what", ["meeting", "webinar", "recording", "whiteboard"])
@@ -199,6 +233,7 @@ def test_a_recurring_meeting_needs_its_recurrence(connector: Connector) -> None:
         ("get-phone-recordings", PHONE, "2026-11-10T12:00:00Z", "2026-11-10", True),
         ("get-phone-recordings", PHONE, "2026-11-10T12:00:00Z", "2026-11-10T11:59:00Z", False),
         ("get-phone-recordings", PHONE, "2026-11-10T12:00:00+02:00", "2026-11-10T11:00:00Z", True),
+        ("get-phone-recordings", PHONE, "2026-01-02", "2026-01-01T23:00:00-05:00", True),
         ("list-meetings", {"user_id": "me"}, "2026-11-02", "2026-11-01", False),
         ("list-users-chat-messages", CHAT, "2026-11-10T12:00:00Z", "2026-11-10T11:00:00Z", False),
     ],
@@ -264,6 +299,7 @@ def test_a_weekday_by_name_is_told_its_number(connector: Connector) -> None:
             "/meetings/4mHkVq2WRT%2B9sPzQd1xLgA%3D%3D/recordings",
         ),
         ("delete-user", {"user_id": "u", "action": " delete "}, "/users/u?action=delete"),
+        ("get-user", {"user_id": "\u200ba@example.com\ufeff"}, "/users/a%40example.com"),
         ("raw-request", {"url": "groups", "method": "GET"}, "/groups"),
         ("raw-request", {"url": " users/me?a=b:c ", "method": "GET"}, "/users/me?a=b:c"),
     ],
@@ -327,7 +363,31 @@ def test_pythons_own_values_are_accepted_at_any_depth(connector: Connector) -> N
     assert "from=2026-11-01" in shown["url"]
 
 
-@pytest.mark.parametrize("value", [object(), {1, 2}, b"x", Decimal("NaN"), (1, 2)])
+@pytest.mark.parametrize("zone", ["EST", "Asia/Yangon", "Europe/Busingen", "Pacific/Kanton", "Nowhere/Land"])
+def test_a_zone_that_is_only_spelled_alike_is_not_suggested(connector: Connector, zone: str) -> None:
+    says = {"inputs.timezone": f'"{zone}" is not in the list of known values.'}
+    assert warnings(connector, "create-meeting", {**MEETING, "timezone": zone}) == says
+
+
+def test_each_value_of_a_list_is_compared_with_the_list_that_is_offered(connector: Connector) -> None:
+    inputs = {**MEETING, "global_dial_in_countries": ["US", "Germany"]}
+    says = "\"Germany\" is not in the list of known values. Did you mean 'DE'?"
+    assert warnings(connector, "create-meeting", inputs) == {"inputs.global_dial_in_countries": says}
+
+
+def test_a_choice_in_another_case_is_suggested(connector: Connector) -> None:
+    says = refused(connector, "raw-request", {"url": "/users", "method": "get"})
+    assert says["inputs.method"].endswith("Did you mean 'GET'?")
+
+
+def test_a_key_inside_a_secret_is_not_repeated(connector: Connector) -> None:
+    problems = refused(connector, "create-meeting", {**MEETING, "password": {"s3cret": object()}})
+    assert problems == {"inputs.password": "must be JSON, not a Python object"}
+
+
+@pytest.mark.parametrize(
+    "value", [object(), {1, 2}, b"x", Decimal("NaN"), Decimal("1e5000000"), Decimal("-1e400"), (1, 2)]
+)
 def test_other_values_are_still_refused(connector: Connector, value: Any) -> None:
     assert as_json(value) is value
     assert list(refused(connector, "create-meeting", {**MEETING, "duration": value})) == ["inputs.duration"]

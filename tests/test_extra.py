@@ -113,6 +113,60 @@ def test_a_key_that_an_input_holds_is_that_inputs(connector: Connector) -> None:
     assert request["body"]["settings"] == {"waiting_room": True, "other": 1}
 
 
+@pytest.mark.parametrize(
+    "extra",
+    [
+        {"body.a": 1, "body.a.b": 2},
+        {"body.a.b": 1, "body.a": 2},
+        {"header.X-Y": "1", "header.x-y": "2"},
+    ],
+)
+def test_two_keys_for_one_place_are_refused(connector: Connector, extra: dict[str, Any]) -> None:
+    second = [*extra][1]
+    says = "is set by another key of `extra` too: leave one of the two out"
+    assert refused(connector, "create-meeting", extra) == {f"extra.{second}": says}
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        {"body.x\ud800": 1},
+        {"query.x": None},
+        {"body.a.0.b": 1},
+        {"body." + "a." * 200 + "b": 1},
+        {"header.Content-Type": "text/plain"},
+        {"header.Upgrade": "h2c"},
+        {"x" * 1_000_000: 1},
+        {f"query.x{number}": 1 for number in range(101)},
+    ],
+    ids=["surrogate", "null", "index", "depth", "content type", "upgrade", "length", "number"],
+)
+def test_what_cannot_be_sent_is_refused_in_few_words(connector: Connector, extra: dict[str, Any]) -> None:
+    problems = refused(connector, "create-meeting", extra)
+    assert len(problems) == 1
+    assert all(len(where) < 200 and len(what) < 200 for where, what in problems.items())
+
+
+def test_what_the_connection_sets_is_its_own(tmp_path: Path) -> None:
+    from connector_runtime import load as load_folder
+
+    for file, text in (
+        ("connector.yaml", "key: acme\nlabel: Acme\nbase_url: https://api.acme.example\n"),
+        (
+            "connection/key.yaml",
+            "key: key\nlabel: Key\ninputs:\n  token: {type: secret, required: true, to: header.X-Api-Key}\n",
+        ),
+        (
+            "actions/make.yaml",
+            "key: make\nlabel: Make\nrequest: {method: POST, path: /x}\ninputs:\n  a: {type: string}\n",
+        ),
+    ):
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).write_text(text)
+    with pytest.raises(InputError, match="is set by the connection"):
+        load_folder(tmp_path).actions["make"].preview({"a": "1"}, extra={"header.x-api-key": "mine"})
+
+
 def test_problems_of_inputs_and_of_extra_come_at_once(connector: Connector) -> None:
     problems = refused(connector, "create-meeting", {"nowhere": 1, "query.z": float("nan")}, duration=0)
     assert list(problems) == ["inputs.duration", "extra.nowhere", "extra.query.z"]

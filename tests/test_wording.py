@@ -73,7 +73,7 @@ def german(connector: Connector) -> dict[str, str]:
 
 
 def bare(text: str) -> str:
-    return re.sub(r"https?://\S+|\{\w+\}", "", text)
+    return re.sub(r"https?://\S+|\{\{.*?\}\}|\{\w+\}", "", text)
 
 
 def strings(value: Any) -> Iterator[str]:

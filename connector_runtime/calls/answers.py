@@ -124,8 +124,9 @@ def range_warnings(spec: ActionSpec, written: Mapping[str, Json], data: Json) ->
         if place is None or place.kind != "query" or row.key not in written:
             continue
         ours, theirs = str(written[row.key]), data.get(place.path[0])
-        size = min(len(ours), len(str(theirs)), DAY)
-        if isinstance(theirs, str) and datetimes.instant(theirs) and theirs[:size] != ours[:size]:
+        one, other = datetimes.instant(ours), datetimes.instant(theirs if isinstance(theirs, str) else None)
+        by_day = DAY in (len(ours), len(str(theirs))) or datetimes.is_local(ours)
+        if one and other and (one.date() != other.date() if by_day else one != other):
             slots = {"label": row.label, "ours": ours, "theirs": theirs}
             what = Sentence("{vendor} responded for another range: '{label}' was {ours}, and became {theirs}.", **slots)
             yield Problem(f"inputs.{row.key}", what)

@@ -119,7 +119,7 @@ def _extra(texts: Iterable[str]) -> tuple[dict[str, Any] | None, list[Problem]]:
     for place, equals, value in (text.partition("=") for text in texts):
         try:
             extra[place] = json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             extra[place] = value
         if not equals:
             problems.append(Problem("--extra", f"is {place!r}; write it as PLACE=VALUE, such as query.x=1"))

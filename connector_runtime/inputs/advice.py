@@ -17,11 +17,14 @@ from ..language.schema_faults import closest, fits, nearest
 from ..model import Choice, Input, InputTable, Rule, Warn
 from ..sentences import Sentence
 from ..types.base import quoted
+from .values import shortened
 
 Values = Mapping[str, Any]
 Check = Callable[[Any, Values, Values], Iterator[Problem]]  # of a value, all values to send, and the touched ones
 UNCHANGED = Problem("inputs", Sentence("Nothing would change: fill in what is to change. To empty a field, clear it."))
-CHANGING = ("body", "query", "part")
+CLOSE = 0.85  # codes such as time zones are alike, and a wrong suggestion is worse than none
+MIN_START = 5  # characters of a name that is not complete
+MAX_SAYS = 500  # characters of a warning
 MAX_UNKNOWN = 20  # keys of one input that are reported
 
 
@@ -47,17 +50,22 @@ class Advice:
                 self._checks[key].append(partial(_ignored, rule, key, table.fields))
             if rule.within is not None:
                 self._checks[rule.keys[0]].append(partial(_too_wide, rule))
-        changing = [row.key for row in table.fields.values() if row.to and row.to[0].kind in CHANGING]
+        changing = [row.key for row in table.fields.values() if row.to and _is_change(row)]
         is_update = getattr(table, "effect", None) == "update" and not getattr(table, "body", None)
         self._changing = frozenset(changing if is_update else ())
 
-    def about(self, values: Values, touched: Values) -> Iterator[Problem]:
-        """Yield the warnings about the values to send."""
-        if self._changing and self._changing.isdisjoint(values):
+    def about(self, values: Values, touched: Values, *, changes: bool = False) -> Iterator[Problem]:
+        """Yield the warnings about the values to send; with `changes`, more than these will change."""
+        if self._changing and self._changing.isdisjoint(values) and not changes:
             yield UNCHANGED
         for key, value in values.items():
             for check in self._checks.get(key, ()):
                 yield from check(value, values, touched)
+
+
+def _is_change(row: Input) -> bool:
+    """Return whether an update changes something by this input; in the query, ids and choices only select."""
+    return row.to[0].kind in ("body", "part") or (row.to[0].kind == "query" and row.type == "boolean")
 
 
 def _sample(row: Input, value: Any, values: Values, touched: Values) -> Iterator[Problem]:
@@ -73,14 +81,15 @@ def _deprecated(row: Input, value: Any, values: Values, touched: Values) -> Iter
 
 
 def _warning(row: Input, warn: Warn, value: Any, values: Values, touched: Values) -> Iterator[Problem]:
-    if conditions.holds(warn.when, values.get) and not fits(warn.schema, value):
-        says = expressions.template(warn.says).value(values) if "{{" in warn.says else None
-        yield Problem(f"inputs.{row.key}", says or warn.says)
+    if row.key in touched and conditions.holds(warn.when, touched.get) and not fits(warn.schema, value):
+        says = expressions.template(warn.says).value(values) if "{{" in warn.says else warn.says
+        if says is not None:  # an expression without a value cancels the warning
+            yield Problem(f"inputs.{row.key}", says[:MAX_SAYS])
 
 
 def _unknown_keys(row: Input, value: Any, values: Values, touched: Values) -> Iterator[Problem]:
     for path, key, known in islice(_strange(row.schema, value, ()), MAX_UNKNOWN):
-        where = ".".join(map(str, ("inputs", row.key, *path, key)))
+        where = ".".join(shortened(str(step)) for step in ("inputs", row.key, *path, key))
         what = Sentence("is not a known key, but is sent unchanged.{meant}", meant=nearest(key, known))
         yield Problem(where, what)
 
@@ -102,12 +111,15 @@ def _strange(schema: Any, value: Any, path: tuple[str | int, ...]) -> Iterator[t
 def _not_offered(
     row: Input, offered: tuple[Choice, ...], value: Any, values: Values, touched: Values
 ) -> Iterator[Problem]:
-    if isinstance(value, str) and all(value != choice.value for choice in offered):
-        known = {choice.label: choice.value for choice in offered} | {choice.value: choice.value for choice in offered}
-        close = closest(value, known)
-        meant = Sentence(" Did you mean '{name}'?", name=known[close]) if close is not None else ""
-        what = Sentence("{value} is not in the list of known values.{meant}", value=quoted(row, value), meant=meant)
-        yield Problem(f"inputs.{row.key}", what)
+    values_known = {choice.value for choice in offered}
+    for item in value if isinstance(value, list) else [value]:
+        if isinstance(item, str) and item not in values_known:
+            known = {text.casefold(): choice.value for choice in offered for text in (choice.label, choice.value)}
+            longer = [name for name in known if len(item) >= MIN_START and name.startswith(item.casefold())]
+            close = closest(item.casefold(), known, CLOSE) or min(longer, key=len, default=None)
+            meant = Sentence(" Did you mean '{name}'?", name=known[close]) if close is not None else ""
+            what = Sentence("{value} is not in the list of known values.{meant}", value=quoted(row, item), meant=meant)
+            yield Problem(f"inputs.{row.key}", what)
 
 
 def _ignored(

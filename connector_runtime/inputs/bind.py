@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from ..errors import MOST, InputError, Problem
 from ..language import conditions
-from ..language.datetimes import instant, is_local
+from ..language.datetimes import instant, is_local, written
 from ..language.schema_faults import Fault, closest, kind_of, nearest
 from ..model import Condition, Input, InputTable, Rule
 from ..sentences import Sentence, both, either, labels
@@ -173,7 +173,7 @@ def _has_key(spread: str, name: str, touched: Mapping[str, Any]) -> bool:
 
 def _is_reversed(first: str, last: str, touched: Mapping[str, Any]) -> bool:
     """True if two date-times are in the wrong order. A local time and one with a zone cannot be compared."""
-    begin, end = (str(touched[key]) for key in (first, last))
+    begin, end = (str(written(touched[key])) for key in (first, last))
     if len(begin) == DAY or len(end) == DAY:
         begin, end = begin[:DAY], end[:DAY]
     elif is_local(begin) is not is_local(end):
@@ -207,7 +207,7 @@ def bind(
         if problems:
             raise InputError.of(spec.key, problems, is_all=False)
     values = reading.with_defaults({key: spec.inputs[key].clear[0] for key in cleared})
-    return BoundInputs(values, tuple(reading.warnings(values)), placed)
+    return BoundInputs(values, tuple(reading.warnings(values, changes=bool(placed))), placed)
 
 
 def not_object(value: Any) -> str:
@@ -313,14 +313,14 @@ class InputReading:
                 values = {key: value for key, value in values.items() if key == winner or key not in rivals}
         return {key: values[key] for key in rows if key in values}
 
-    def warnings(self, values: dict[str, Any]) -> Iterator[Problem]:
+    def warnings(self, values: dict[str, Any], *, changes: bool) -> Iterator[Problem]:
         rows, keys = self.accepts.spec.by_name, self.accepts.spec.inputs
         for name in self.inputs if len(rows) > len(keys) else ():
             key = rows[name].key if name in rows else name
             if name != key and not is_blank(rows[name], self.inputs[name]):
                 what = Sentence("is the old name of '{name}': it still works, but use '{name}'", name=key)
                 yield Problem(f"inputs.{name}", what)
-        yield from self.accepts.advice.about(values, self.touched)
+        yield from self.accepts.advice.about(values, self.touched, changes=changes)
 
     def problems(self) -> list[Problem]:
         """The problems of the inputs in the order of the table: all, or the first `MOST` + 1.
@@ -328,6 +328,11 @@ class InputReading:
         JSON inside strings is not read. Raises `InputError` if the inputs are not JSON.
         """
         spec, not_json = self.accepts.spec, list(islice(json_problems(dict(self.inputs), "inputs", 0), MOST + 1))
+        secrets = tuple(f"inputs.{key}" for key, row in spec.by_name.items() if row.type == "secret")
+        not_json = [
+            each if not each.where.startswith(secrets) else Problem(".".join(each.where.split(".")[:2]), each.what)
+            for each in not_json
+        ]
         if not_json:
             raise InputError.of(spec.key, not_json, is_all=False)
         unused = {constraint.where: constraint for constraint in self.broken if constraint.unless is not None}

@@ -17,6 +17,7 @@ from ..language.schema_faults import kind_of
 from ..sentences import Sentence
 
 MAX_DEPTH = 100
+MAX_SHOWN = 100  # characters of a key
 MAX_NUMBER = int(sys.float_info.max)
 BROKEN_CHARACTER = Sentence("contains a broken character, often half an emoji: delete it and type it again")
 
@@ -44,13 +45,18 @@ def as_json(value: Any, depth: int = 0) -> Any:
         return as_json(value.value, depth)
     if isinstance(value, date | datetime | UUID):
         return value.isoformat() if isinstance(value, date) else str(value)
-    if isinstance(value, Decimal) and value.is_finite():
+    if isinstance(value, Decimal) and value.is_finite() and value.adjusted() < len(str(MAX_NUMBER)):
         return int(value) if value == value.to_integral_value() else float(value)
     if isinstance(value, list) and depth <= MAX_DEPTH:
         return [as_json(item, depth + 1) for item in value]
     if isinstance(value, dict) and depth <= MAX_DEPTH:
         return {key: as_json(item, depth + 1) for key, item in value.items()}
     return value
+
+
+def shortened(text: str) -> str:
+    """Return text for a message, at most `MAX_SHOWN` characters of it."""
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…"
 
 
 def json_problems(value: Any, where: str, depth: int) -> Iterator[Problem]:

@@ -54,6 +54,8 @@ def template(text: str) -> Expression:
         steps = tuple(text.split("."))
         return Expression(lambda item: line(dig(item, steps)), frozenset(steps[:1]))
     parts = re.split(r"\{\{([^{}]*(?:[{}][^{}]+)*)\}\}", text)
+    if any("{{" in part or "}}" in part for part in parts[::2]):
+        raise ValueError("a pair of braces is not closed")
     holes = [expression(part.strip()) for part in parts[1::2]]
 
     def written(item: Mapping[str, Any]) -> str | None:

@@ -88,8 +88,8 @@ class InputType:
         names: list[str] = [label if text == label else f"{label} ({text})" for text, label in titles]
         if len(names) > 8:
             names = [*names[:6], Sentence("{count} more", count=len(names) - 6)]
-        known = {**{text: text for text, _ in titles}, **{label: text for text, label in titles}}
-        close = closest(value, known) if isinstance(value, str) else None
+        known = {name.casefold(): text for text, label in titles for name in (label, text)}
+        close = closest(value.casefold(), known) if isinstance(value, str) else None
         meant = Sentence(" Did you mean '{name}'?", name=known[close]) if close is not None else ""
         slots = {"choices": tuple(names), "value": quoted(row, value), "meant": meant}
         return [((), Sentence("must be one of {choices}; it is {value}.{meant}", **slots))]

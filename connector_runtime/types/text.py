@@ -23,6 +23,8 @@ from .base import (
     quoted,
 )
 
+INVISIBLE = "\u200b\u200c\u200d\u2060\ufeff"  # characters of no width that a pasted text may begin or end with
+
 
 class Text(InputType):
     """Any string, and numbers, which become strings; with a `format`, only strings that match this pattern.
@@ -42,7 +44,7 @@ class Text(InputType):
             return _with_slash
         is_id = any(place.kind in ("path", "request") for place in row.to)
         has_form = self.format or row.choices or row.choices_from or "pattern" in row.schema
-        return str.strip if is_id or has_form or any(codec.pattern for codec in row.codecs) else None
+        return _trimmed if is_id or has_form or any(codec.pattern for codec in row.codecs) else None
 
     def _limits(self, row: Input) -> tuple[Schema, list[str], list[str]]:
         """Return the keywords that limit a value, its possible JSON types, and the patterns that it must match."""
@@ -119,9 +121,13 @@ class Text(InputType):
         return {"type": "string", **limits}
 
 
+def _trimmed(text: str) -> str:
+    return text.strip().strip(INVISIBLE).strip()
+
+
 def _with_slash(text: str) -> str:
     """Complete a path that lacks its first slash; whatever else is wrong with it is left to the schema."""
-    path = text.strip()
+    path = _trimmed(text)
     return f"/{path}" if path[:1].isalnum() and "://" not in path.partition("?")[0] else path
 
 

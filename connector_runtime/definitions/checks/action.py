@@ -7,8 +7,10 @@ from typing import Any
 
 from ...calls.render import READS
 from ...language import expressions, places
+from ...language.conditions import parse
 from ...language.schema_faults import nearest
 from ...model import Input, Place
+from ...types.collections import GUARDED_HEADERS
 from ..compiler import RULES, sent_as, several
 from ..documents import Path
 from .answer import SLOT
@@ -84,6 +86,10 @@ def compute(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> N
         except ValueError as error:
             file.add(at, f"is not an expression: {error}; write it as in \"a ~ '/' ~ b\"")
             continue
+        if not names:
+            file.add(at, "reads no input, so it is a constant; write it under `request`")
+        if place.kind == "header" and ".".join(place.path).lower() in GUARDED_HEADERS:
+            file.add(at, "is set by the connection or HTTP itself; leave it out")
         for name in sorted(names):
             file.known(at, name, file.inputs, f"uses {name!r}, which is not an input", NAME_ONE)
         for name in sorted(names & set(rows)) if place.kind == "path" else ():
@@ -157,7 +163,10 @@ def rules(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> Non
             if word == "at_most_one" and len(always) > 1:
                 file.add((*at, word), f"can never hold: {' and '.join(always)} are required; remove `required`")
         if "when" in rule:
-            condition(file, (*at, "when"), rule["when"], rows)
+            own = [name for name in rule.get("ignored", ()) if any(test.name == name for test in parse(rule["when"]))]
+            condition(file, (*at, "when"), rule["when"], rows, *own[:1])
+        if "{{" in rule.get("says", ""):
+            file.add((*at, "says"), "has an expression, which only the warnings of an input may have; leave it out")
 
 
 def summary(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> None:

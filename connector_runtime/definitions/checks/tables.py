@@ -79,7 +79,11 @@ def conditions(file: CheckedFile, rows: Mapping[str, Input], refs: References) -
             if "when" in warn:
                 condition(file, (*where, "when"), warn["when"], rows)
             for name in sorted(template(file, (*where, "says"), warn["says"])) if "{{" in warn["says"] else ():
-                file.known((*where, "says"), name, file.inputs, f"uses {name!r}, which is not an input", NAME_ONE)
+                is_known = file.known(
+                    (*where, "says"), name, file.inputs, f"uses {name!r}, which is not an input", NAME_ONE
+                )
+                if is_known and name in rows and rows[name].type == "secret":
+                    file.add((*where, "says"), f"would show '{name}', which is secret; leave it out")
         for name in several(raw.get("was", ())):
             if name in file.inputs:
                 file.add((*at, "was"), f"is {name!r}, which is an input now; an old name must be free")
