@@ -62,16 +62,16 @@ class Constraint(NamedTuple):
 class CompiledInput:
     """One row of an input table, compiled for reading under one of its names."""
 
-    __slots__ = ("default", "key", "may_be_blank", "position", "read", "row")
+    __slots__ = ("default", "key", "may_be_blank", "read", "row")
 
-    def __init__(self, row: Input, position: int) -> None:
-        self.row, self.key, self.position = row, row.key, position
+    def __init__(self, row: Input) -> None:
+        self.row, self.key = row, row.key
         self.may_be_blank = registry.TYPES[row.type].may_be_blank or row.collection is not None
         self.read: Reader = registry.reader(row) if row.type != "connection" else lambda value: BLANK
         self.default = row.default if row.optional_default else NO_DEFAULT  # forms show it, but it is not sent
 
 
-_UNKNOWN = CompiledInput(Input(key="", label="", type="any", schema={"not": {}}), 0)
+_UNKNOWN = CompiledInput(Input(key="", label="", type="any", schema={"not": {}}))
 
 
 class CompiledInputs(dict[str, CompiledInput]):
@@ -95,7 +95,7 @@ class CompiledInputs(dict[str, CompiledInput]):
         row = self.spec.by_name.get(name)
         if row is None:
             return _UNKNOWN
-        self[name] = CompiledInput(row, [*self.spec.inputs].index(row.key))
+        self[name] = CompiledInput(row)
         return self[name]
 
 
@@ -217,7 +217,7 @@ def not_object(value: Any) -> str:
 class InputReading:
     """The inputs of one call, as read. Raises `InputError` if they are not an object."""
 
-    __slots__ = ("accepts", "broken", "in_order", "inputs", "present", "rejects", "touched")
+    __slots__ = ("accepts", "broken", "inputs", "present", "rejects", "touched")
 
     def __init__(self, accepts: CompiledInputs, inputs: Mapping[str, Any]) -> None:
         if type(inputs) is not dict and not isinstance(inputs, Mapping):
@@ -226,7 +226,6 @@ class InputReading:
         present: dict[str, Any] = {}
         touched = dict(accepts.filled)
         rejects: dict[str, NoValue] = {}
-        last, in_order = -1, True
         for name, raw in inputs.items():
             field = accepts[name]
             if field.may_be_blank and (raw is None or raw == ""):
@@ -251,9 +250,6 @@ class InputReading:
                 compared = raw if field.row.collection else value  # lists and maps are compared as written
                 if compared is not default and (compared != default or not conditions.same(default, compared)):
                     touched[key] = value
-            if field.position < last:
-                in_order = False
-            last = field.position
         for spread, part, key in accepts.overlaps:  # a default that nobody changed gives way to the map's key
             if (
                 key in present
@@ -262,7 +258,7 @@ class InputReading:
                 and part in present[spread]
             ):
                 del present[key]
-        self.present, self.touched, self.rejects, self.in_order = present, touched, rejects, in_order
+        self.present, self.touched, self.rejects = present, touched, rejects
         self.broken = self._broken() if accepts.constraints else []
 
     def _as_json(self, name: str, raw: Any) -> Any:
@@ -299,7 +295,7 @@ class InputReading:
         """Return the values to send in table order, with the defaults that apply, but no rivals of touched inputs."""
         accepts, present, touched, rows = self.accepts, self.present, self.touched, self.accepts.spec.inputs
         if not cleared and len(touched) == len(present) and accepts.defaults <= present.keys():  # no default applies
-            return present if self.in_order else {key: present[key] for key in rows if key in present}
+            return {key: present[key] for key in rows if key in present}
         touched |= cleared
         values = {**accepts.call_defaults, **present, **touched}
         for key in [*values]:

@@ -23,12 +23,12 @@ from mcp.server.stdio import stdio_server
 from ..calls.action import Action
 from ..calls.exchange import fold_async
 from ..client import AsyncClient
-from ..definitions.catalogue import condition, data_url, safety
+from ..definitions.catalogue import data_url, safety
 from ..definitions.connector import Connector
 from ..definitions.forms import asides_of, form_schema
 from ..errors import ConnectorError, InputError, Problem
 from ..inputs.bind import BoundInputs, CompiledInputs, bind
-from ..language import json_text, patterns, secrets
+from ..language import conditions, json_text, patterns, secrets
 from ..language.schema_faults import nearest, schema_faults
 from ..language.secrets import SECRET_WORD
 from ..model import Choice, Condition, Input, InputTable, Json, Page, Result
@@ -172,13 +172,8 @@ def _descriptions(action: Action, row: Input, offered: Collection[str]) -> Itera
 
 
 def _when(parsed: Condition) -> str:
-    """Return a condition in words: `when type is 8 and topic is given`."""
-    clauses = []
-    for test in condition(parsed) or ():
-        values, no = test.get("is", test.get("is_not")), "not " if "is_not" in test else ""
-        words = " or ".join("not given" if value is None else str(value) for value in values)
-        clauses.append(f"{test['input']} is " + ("given" if no and values == [None] else f"{no}{words}"))
-    return "when " + " and ".join(clauses)
+    """Return a condition in words, with keys: `when type is 8 and topic is filled in`."""
+    return f"when {conditions.phrase(parsed, {})}"
 
 
 def _offered(action: Action, row: Input) -> tuple[Choice, ...]:

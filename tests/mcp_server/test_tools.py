@@ -271,8 +271,8 @@ def test_an_answer_says_no_more_than_there_is_to_say(connector: Connector) -> No
     [
         ({"type": 8}, "when type is 8"),
         ({"type": [2, 8]}, "when type is 2 or 8"),
-        ({"topic": {"not": None}}, "when topic is given"),
-        ({"topic": None}, "when topic is not given"),
+        ({"topic": {"not": None}}, "when topic is filled in"),
+        ({"topic": None}, "when topic is empty"),
         ({"type": {"not": [2, 8]}}, "when type is not 2 or 8"),
     ],
 )
