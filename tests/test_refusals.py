@@ -14,7 +14,7 @@ import yaml
 from connector_runtime.calls import answers
 from connector_runtime.connections.oauth_requests import app
 from connector_runtime.definitions.folders import load
-from connector_runtime.errors import RequestError
+from connector_runtime.errors import RequestError, TransportError
 from connector_runtime.model import Response
 from connector_runtime.sentences import PLAIN
 from zoom_connector import Connector
@@ -384,11 +384,12 @@ def test_a_secret_in_a_refusal_of_any_shape_is_masked(connector: Connector) -> N
         assert "s3cret" not in error.message and "other" not in error.message and "***" in error.message
 
 
+BETWEEN = "Something in between answered, such as a proxy or a firewall. Ask whoever runs the network."
 FIREWALL = b"""<!DOCTYPE html><html><head><title>Blocked</title><style>p{color:red}</style>
 <script>var x = "<p>no</p>";</script></head><body><p>Category: Online&nbsp;Meetings</p></body></html>"""
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 407, 451])
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 407, 451, 511])
 @pytest.mark.parametrize("content_type", ["text/html; charset=utf-8", "application/json"])
 def test_a_web_page_is_not_zooms_verdict_but_of_something_in_between(
     connector: Connector, status: int, content_type: str
@@ -397,8 +398,70 @@ def test_a_web_page_is_not_zooms_verdict_but_of_something_in_between(
     error.speak(PLAIN)
     assert (error.kind, error.status, error.retriable, error.may_have_been_done) == ("transport", status, False, False)
     assert error.message.startswith(f"The answer ({status} ")
-    assert error.message.endswith("is a web page and not the vendor's. It says: Blocked Category: Online Meetings.")
-    assert error.hint == ("Something in between answered, such as a proxy or a firewall. Ask whoever runs the network.")
+    assert error.message.endswith("is not the vendor's. It says: Blocked Category: Online Meetings.")
+    assert error.hint == BETWEEN
+
+
+@pytest.mark.parametrize("status", [407, 511])
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [(b"", ""), (b"Sign in first", " It says: Sign in first."), (b'{"message": "x"}', " It says: x.")],
+)
+def test_a_demand_to_sign_in_to_a_proxy_or_a_network_is_never_zooms(
+    connector: Connector, status: int, content: bytes, says: str
+) -> None:
+    error = refusal(connector, status, content, content_type="text/plain")
+    phrase = {407: "Proxy Authentication Required", 511: "Network Authentication Required"}[status]
+    assert error.message == f"The answer ({status} {phrase}) is not the vendor's.{says}"
+    assert (error.kind, error.hint, error.retriable, error.may_have_been_done) == ("transport", BETWEEN, False, False)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\xef\xbb\xbf<!DOCTYPE html><p>Blocked</p>",
+        b"<!-- " + b"licence " * 20 + b"-->\n<!-- --><HTML><p>Blocked</p>",
+        b"\xef\xbb\xbf\n<html><p>Blocked</p>",
+    ],
+)
+def test_a_web_page_is_known_without_a_type_behind_a_mark_and_comments(connector: Connector, content: bytes) -> None:
+    error = refusal(connector, 403, content, content_type="")
+    assert (error.kind, error.message) == (
+        "transport",
+        "The answer (403 Forbidden) is not the vendor's. It says: Blocked.",
+    )
+
+
+def test_a_text_that_speaks_of_html_and_a_long_row_of_comments_are_no_page(connector: Connector) -> None:
+    for content in (b"The name <html> is not allowed", b"<!-- -->" * 100_000, b"<!-- " * 100_000):
+        assert refusal(connector, 400, content, content_type="").kind == "api"
+
+
+def test_a_redirect_to_another_host_may_be_something_in_between(connector: Connector) -> None:
+    stays = "The vendor redirects. Redirects are not followed, because the token would be sent along."
+    leads = " If login.hotel.example is not the vendor's, a firewall or the like answered."
+    for location, hint in (("https://login.hotel.example/?next=1", stays + leads), ("/v3/users", stays), ("", stays)):
+        error = refusal(connector, 302, b"<html>Found</html>", content_type="text/html", location=location)
+        assert (error.kind, error.hint) == ("api", hint)
+
+
+@pytest.mark.parametrize("action", ["create-meeting", "update-meeting", "delete-user"])
+def test_a_web_page_in_place_of_a_success_is_no_sign_that_a_change_was_made(connector: Connector, action: str) -> None:
+    """Before a captive portal answered, nothing reached Zoom; but a page can also come from behind it, so: check."""
+    error = unreadable(connector, action, content_type="text/html")
+    assert error.hint == f"{BETWEEN} The change was probably not made. Check before you send it again."
+    assert (error.retriable, error.may_have_been_done) == (False, True)
+    ours = unreadable(connector, action, content_type="text/html", x_zm_trackingid="v=2.0;rid=1")
+    assert ours.hint == "The request was accepted, so the change was probably made. Check before you send it again."
+    assert unreadable(connector, "get-user", content_type="").hint == BETWEEN
+
+
+def unreadable(connector: Connector, action: str, **headers: str) -> TransportError:
+    spec, named = connector.actions[action], {name.replace("_", "-"): value for name, value in headers.items()}
+    response = Response(status=200, headers=named, content=FIREWALL)
+    with pytest.raises(TransportError) as caught:
+        answers.page(spec, response, answers.parse(response), spec.effect, "json")
+    return caught.value
 
 
 def test_a_part_of_a_web_page_is_one_by_its_type(connector: Connector) -> None:

@@ -13,7 +13,7 @@ from itertools import islice
 from typing import Any
 
 from ..errors import KINDS, ApiError, Problem, RequestError, TransportError
-from ..language import conditions, datetimes, expressions, json_text, places
+from ..language import conditions, datetimes, expressions, hosts, json_text, places
 from ..language.places import Answer
 from ..language.secrets import hide, mask
 from ..model import ActionSpec, Case, Errors, Json, Page, Response
@@ -24,9 +24,11 @@ MAX_COMPLAINTS = 100
 MAX_TYPE_LENGTH = 60  # characters of a content type quoted in a message
 CHARSET = re.compile(r"charset=\"?(?!punycode|[\w-]*escape)([\w-]+)", re.IGNORECASE)  # punycode is very slow
 HIDDEN = re.compile(r"(?is)<(?:script.*?(?:</script|$)|style.*?(?:</style|$)|!--.*?(?:--(?=>)|$))")  # of a page
+PAGE = re.compile(rb"(?is)(?:\xef\xbb\xbf|\s|<!--(?>.*?-->))*+<(?:!doctype )?html")
 MARKUP = re.compile(r"<!\[CDATA\[|\]\]>|<[^>]*>?")
 BETWEEN_HINT = Sentence("Something in between answered, such as a proxy or a firewall. Ask whoever runs the network.")
 ACCEPTED_HINT = Sentence("The request was accepted, so the change was probably made. Check before you send it again.")
+PREVENTED_HINT = Sentence("The change was probably not made. Check before you send it again.")
 FAILED_HINT = Sentence(
     "{vendor}'s server failed, and the change may have been made all the same. "
     "Check in {vendor} before you run this again."
@@ -77,10 +79,10 @@ def page(spec: ActionSpec, response: Response, answer: Answer, effect: str, resp
         text = Sentence("The response has numbers that JSON cannot hold ({odd}); they are returned as text.", odd=odd)
         warnings = (Problem("body", text),)
     if what is not None:
-        done, hint = effect != "read", None
+        done, hint = effect != "read", None if effect == "read" else ACCEPTED_HINT
         what = Sentence("The response ({status}) {what}.", status=answer.status, what=what)
-        if done:
-            hint = ACCEPTED_HINT
+        if is_foreign(spec.errors, response, answer):
+            hint = BETWEEN_HINT.then(PREVENTED_HINT) if done else BETWEEN_HINT
         raise TransportError(what, hint=hint, status=answer.status, retriable=not done, may_have_been_done=done)
     items, missing = _items(spec.paging.items, answer) if spec.paging else (None, ())
     return Page(data=data, items=items, status=answer.status, headers=answer.headers, warnings=(*warnings, *missing))
@@ -97,7 +99,7 @@ def _decoded(response: Response) -> str:
 
 def _readable(text: str) -> str:
     """Return text without markup and without characters that cannot be shown."""
-    if text.lstrip().startswith("<"):
+    if text.lstrip("\ufeff \t\r\n").startswith("<"):
         text = html.unescape(MARKUP.sub(" ", HIDDEN.sub("<", text[: 100 * MAX_MESSAGE])))
     return "".join(char if char.isprintable() and char != "\ufffd" else " " for char in text).strip()
 
@@ -139,20 +141,24 @@ def is_refused(rules: Errors, answer: Answer) -> bool:
     return isinstance(answer.body, dict) and conditions.holds(rules.failed, partial(places.look, answer=answer))
 
 
+def is_foreign(rules: Errors, response: Response, answer: Answer) -> bool:
+    """Return whether a proxy or the like answered: by its own status, or with a page that lacks the vendor's id."""
+    is_page = "html" in response.headers.get("content-type", "").lower() or PAGE.match(response.content)
+    is_ours = answer.status // 100 not in (2, 4) or answer.status == 429 or (rules.id and places.look(rules.id, answer))
+    return answer.status in (407, 511) or bool(is_page and not is_ours and isinstance(answer.body, json_text.JsonError))
+
+
 class RefusedResponse:
     """A refusal, read according to `errors`, with secrets masked. `path` is the request's; None if not to the API."""
 
     def __init__(self, rules: Errors, response: Response, secrets: Iterable[str] = (), path: str | None = None) -> None:
         self.rules = rules
         answer = parse(response)
-        body, is_page = answer.body, False
-        if isinstance(body, json_text.JsonError):
-            head = f"{response.headers.get('content-type')} {response.content[:99]!r}".lower()
-            body, is_page = _readable(_decoded(response)), re.search("[/x]html|<html|<!doctype html", head) is not None
+        body = _readable(_decoded(response)) if isinstance(answer.body, json_text.JsonError) else answer.body
         headers, body = mask([{**response.headers}, body], secrets)
         steps = (path or "").partition("?")[0].split("/")[1:]
         self.answer = answer._replace(headers=headers, body=body, path=steps)
-        self.is_foreign = is_page and path is not None and self.look(rules.id) is None
+        self.is_foreign = path is not None and is_foreign(rules, response, answer)
 
     def look(self, name: str | None) -> Any:
         """Return the value at a place in the answer; `code` stands for the place in `errors.code`."""
@@ -174,13 +180,16 @@ class RefusedResponse:
             hint = FAILED_HINT if effect == "create" else Sentence("{vendor}'s server failed. Try again later.")
         elif hint is None and 300 <= status < 400:
             hint = Sentence("{vendor} redirects. Redirects are not followed, because the token would be sent along.")
-        message = message or Sentence("{vendor} gave no reason.")
-        message = message if message.endswith((".", "!", "?", "…", "]")) else f"{message}."
+            if host := hosts.parts(self.look("header.location")).hostname:
+                hint = hint.then(Sentence("If {host} is not {vendor}'s, a firewall or the like answered.", host=host))
+        reason = message or Sentence("{vendor} gave no reason.")
+        reason = reason if re.search(r"[].!?…。！？]$", reason) else f"{reason}."
         phrase = f"{status} {HTTPStatus(status).phrase}" if status in KNOWN_STATUSES else str(status)
-        slots = {"message": message, "status": phrase}
-        if self.is_foreign and 400 <= status < 500 and status != HTTPStatus.TOO_MANY_REQUESTS:
-            what = Sentence("The answer ({status}) is a web page and not {vendor}'s. It says: {message}", **slots)
-            return TransportError(what, hint=BETWEEN_HINT, status=status)
+        slots = {"message": reason, "status": phrase}
+        if self.is_foreign:
+            what = Sentence("The answer ({status}) is not {vendor}'s.", **slots)
+            says = message and Sentence("It says: {message}", **slots)
+            return TransportError(what.then(says), hint=BETWEEN_HINT, status=status)
         what = Sentence("{message} ({status})", **slots)
         if code is not None:
             what = Sentence("{message} ({status}, code {code})", **slots, code=_text(code))
@@ -203,7 +212,7 @@ class RefusedResponse:
         if case.do is None or "{scopes}" not in case.do:
             return case.do
         match = re.search(case.scopes_pattern, message) if case.scopes_pattern else None
-        scopes = match[1].strip() if match else None
+        scopes = ", ".join(part.strip(' "') for part in match[1].split(",")) if match else None
         if case.scopes_from is not None:
             scopes = _text(self.look(case.scopes_from))
         return Sentence(case.do, scopes=scopes or Sentence("(not named)"))
