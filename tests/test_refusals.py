@@ -43,6 +43,15 @@ REFUSALS = [  # as they are met beside the documented ones: HTTP status, code, m
     (400, 4001, "You have reached the maximum per-second rate limit for this API. Try again later.", "rate_limit"),
     (400, 300, "Meeting id does not exist.", "not_found"),
     (400, 3003, "You are not the meeting host.", "plan"),
+    (401, 104, SCOPES, "missing_scope"),
+    (400, 124, "This API does not support client credentials for authorization.", "token"),
+    (400, 4700, "This API does not support client credentials for authorization.", "token"),
+    (400, 200, "Invalid api key or secret.", "token"),
+    (400, 200, "This API is only available for Business or higher accounts.", "plan"),
+    (400, 200, "The Cloud Recording feature is not enabled.", "plan"),
+    (400, 200, "Reports have been disabled by the account.", "plan"),
+    (403, 403, "Your IP address is not allowed.", "plan"),
+    (400, 3000, "The alternative host someone@example.com is not licensed.", "plan"),
     (500, None, "", "api"),
     (400, 99999, "Something new.", "api"),
 ]  # fmt: skip
@@ -87,7 +96,7 @@ def test_a_documented_error_has_the_kind_and_the_hint_that_a_reader_gives_it(
 def test_the_documented_errors_are_those_of_every_published_endpoint(connector: Connector) -> None:
     published = [entry.get("action") for entry in DOCUMENTED["published"]]
     assert {*connector.actions} - {"raw-request"} == {*published} - {None}
-    assert [sum(len(entry["errors"]) for entry in DOCUMENTED[name]) for name in DOCUMENTED] == [157, 218]
+    assert [sum(len(entry["errors"]) for entry in DOCUMENTED[name]) for name in DOCUMENTED] == [162, 218]
 
 
 @pytest.mark.parametrize(("status", "code", "message", "kind"), REFUSALS)
@@ -114,13 +123,71 @@ def test_an_unknown_address_is_the_path_of_an_action_but_an_input_of_raw_request
         ("[]", "lacks a scope for this. Add it"),
     ],
 )
-@pytest.mark.parametrize("code", [4711, 4700, 124])
+@pytest.mark.parametrize("code", [4711, 4700, 124, 104])
 def test_the_remedy_names_the_missing_scope_or_those_of_which_one_is_enough(
     connector: Connector, code: int, scopes: str, remedy: str
 ) -> None:
     message = f"Invalid access token, does not contain scopes:{scopes}."
-    error = refusal(connector, 400, {"code": code, "message": message})
+    for status in (400, 401):
+        error = refusal(connector, status, {"code": code, "message": message})
+        assert (error.kind, remedy in error.hint) == ("missing_scope", True)
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "remedy"),
+    [
+        # the list as JSON, as the Calendar API writes it
+        (
+            104,
+            'Invalid access token, does not contain scopes:["calendar:read:admin","calendar:read"]',
+            "scopes: calendar:read:admin, calendar:read. Add one",
+        ),
+        (4711, "Das Token enthält diesen Scope nicht: [meeting:read:meeting]。", "scope: meeting:read:meeting. Add it"),
+        (4700, "Ungültiges Token, es fehlt [meeting:read:meeting].", "scope: meeting:read:meeting. Add it"),
+        (4700, "Es fehlt eines von [a:b, a:b:admin].", "scopes: a:b, a:b:admin. Add one"),
+        (98765, "Invalid access token, does not contain required scopes.", "lacks a scope"),
+    ],
+)
+def test_a_missing_scope_is_known_by_its_list_in_any_language_and_by_zooms_words_with_any_code(
+    connector: Connector, code: int, message: str, remedy: str
+) -> None:
+    error = refusal(connector, 401, {"code": code, "message": message})
     assert (error.kind, remedy in error.hint) == ("missing_scope", True)
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "code", "message", "hint"),
+    [
+        # a user-managed app may reach only its own user, and Zoom calls that an invalid token
+        ("/users/somebody/meetings", 401, 124, "Invalid access token.", "enter 'me' as the user."),
+        ("/chat/users/somebody/channels", 401, 124, "Invalid access token.", "enter 'me' as the user."),
+        ("/phone/users/somebody/recordings", 401, 124, "Invalid access token.", "enter 'me' as the user."),
+        ("/users/me/meetings", 401, 124, "Invalid access token.", "Reconnect the account."),
+        ("/users", 401, 124, "Invalid access token.", "Reconnect the account."),
+        ("/chat/users/me/channels", 401, 124, "Invalid access token.", "Reconnect the account."),
+        ("/users/somebody/meetings", 401, 124, "Access token is expired.", "Reconnect the account."),
+        ("/users/somebody", 400, 124, "This API does not support client credentials.", "matches the app's type."),
+        ("/users/somebody", 400, 200, "Invalid api key or secret.", None),
+        ("/users", 400, 3412, "基本ユーザー", None),  # of Basic or of paid users, which only the text tells
+        ("/users/somebody", 404, 1120, "この招待は無効です。", "Invite the user again."),
+        (
+            "/phone/users/somebody",
+            400,
+            1201,
+            "This user has no Zoom Phone license.",
+            "Assign one under User Management.",
+        ),
+        ("/meetings/1", 400, 3000, "The alternative host is not licensed.", "Assign one under User Management."),
+        ("/meetings/1", 403, 403, "Your IP address is not allowed.", None),
+        ("/users/1", 403, 403, "This user is not allowed to do it.", "role and licence."),
+        ("/users/1/settings", 400, 200, "This feature is not enabled.", "Ask a Zoom admin to change them."),
+    ],
+)
+def test_the_hint_says_no_more_than_the_refusal(
+    connector: Connector, path: str, status: int, code: int, message: str, hint: str | None
+) -> None:
+    error = refusal(connector, status, {"code": code, "message": message}, "raw-request", path)
+    assert error.hint is None if hint is None else error.hint.endswith(hint)
 
 
 def test_a_user_who_cannot_be_removed_is_not_an_address_that_cannot_be_added(connector: Connector) -> None:
@@ -147,8 +214,9 @@ OF_THE_ACCOUNT = (
     [
         (OF_A_USER, None, "after 00:00 GMT"),
         ("You have exceeded the daily rate limit of (3) for Add meeting registrant.", None, "after 00:00 GMT"),
-        (OF_THE_ACCOUNT, None, "after the time shown"),
-        (OF_THE_ACCOUNT, "QPS", "after the time shown"),
+        (OF_THE_ACCOUNT, None, "The account has reached Zoom's daily limit"),
+        (OF_THE_ACCOUNT, "QPS", "after 00:00 GMT"),
+        (OF_A_USER, None, "per user"),
     ],
 )
 def test_a_daily_limit_is_known_by_its_wording(
@@ -296,7 +364,8 @@ def test_a_code_that_means_something_else_in_another_product_gets_no_hint_of_mee
         ("/accounts/1/settings", 2001, "Account does not exist.", "installed there"),
         ("/phone/users/1/recordings", 2001, "Account does not exist.", None),
         ("/webinars/1", 3000, "Cannot access meeting info.", "another kind of event"),
-        ("/meetings/1", 3000, "Cannot access meeting info.", None),
+        ("/meetings/1", 3000, "Cannot access meeting info.", "another host or account"),
+        ("/chat/users/1/messages", 3000, "Cannot access meeting info.", None),
     ],
 )
 def test_the_path_tells_what_a_message_is_about(
@@ -314,6 +383,7 @@ def test_the_path_tells_what_a_message_is_about(
         ("create-meeting", 400, 3003, "api", None),
         ("delete-user", 400, 1107, "api", None),
         ("create-meeting", 403, None, "plan", None),
+        ("create-user", 400, 3412, "plan", None),
         # what the code, the status and the path say in any language
         ("create-user", 400, 1107, "validation", "another domain"),
         ("get-meeting", 404, 3001, "not_found", "Check the ID"),
@@ -362,6 +432,7 @@ def test_a_code_like_an_http_status_decides_where_http_says_only_400(
         (b"<?xml version='1.0'?><Error><Message>Bad &amp; zip</Message></Error>", "application/xml", "Bad & zip."),
         (b"<e><![CDATA[Bad zip code]]></e>", "text/xml", "Bad zip code."),
         (b'{"code": 300, "message": "Bad zi', "application/json", '{"code": 300, "message": "Bad zi.'),
+        ("この操作は許可されていません。".encode(), "text/plain", "この操作は許可されていません。"),
         (b"\xff\xfe\x00", "application/octet-stream", "The vendor gave no reason."),
         (b"{}", "application/json", "The vendor gave no reason."),
         (b'{"ok": false}', "application/json", "The vendor gave no reason."),
@@ -432,9 +503,18 @@ def test_a_web_page_is_known_without_a_type_behind_a_mark_and_comments(connector
     )
 
 
-def test_a_text_that_speaks_of_html_and_a_long_row_of_comments_are_no_page(connector: Connector) -> None:
+def test_json_a_text_that_speaks_of_html_and_a_long_row_of_comments_are_no_page(connector: Connector) -> None:
+    assert refusal(connector, 400, {"code": 300, "message": "x"}, content_type="text/html").kind == "validation"
     for content in (b"The name <html> is not allowed", b"<!-- -->" * 100_000, b"<!-- " * 100_000):
         assert refusal(connector, 400, content, content_type="").kind == "api"
+
+
+def test_a_401_of_which_nothing_shows_that_it_is_zooms_gives_no_advice_to_reconnect(connector: Connector) -> None:
+    for content in (b"Unauthorized", b""):
+        error = refusal(connector, 401, content, content_type="text/plain")
+        assert (error.kind, error.hint) == ("token", None)
+        error = refusal(connector, 401, content, content_type="text/plain", x_zm_trackingid="v=2.0;rid=1")
+        assert "Reconnect" in error.hint
 
 
 def test_a_redirect_to_another_host_may_be_something_in_between(connector: Connector) -> None:
