@@ -24,7 +24,7 @@ Path = tuple[str, ...]  # a kind of place and its steps
 NO_EXTRA: Placed = ()
 MAX_KEYS = 100
 BODILESS = ("GET", "HEAD", "OPTIONS", "DELETE")
-NAME = re.compile(r"(?![0-9]+$)[^.*\s]+")  # a number would be an index of a list
+NAME = re.compile(r"[^.*\s]+")
 OWN_HEADERS = {
     *GUARDED_HEADERS,
     *["accept", "accept-encoding", "content-type", "cookie", "expect", "te", "trailer", "upgrade"],
@@ -66,7 +66,8 @@ def read_extra(table: InputTable, extra: Any, values: Mapping[str, Any]) -> tupl
 
 def _fault(spec: ActionSpec, place: Place, value: Any, taken: Mapping[Path, str], within: Mapping[Path, str]) -> str:
     kind, path, is_spread = place
-    if kind not in ("body", "query", "header") or is_spread or not path or not all(map(NAME.fullmatch, path)):
+    is_named = bool(path) and all(NAME.fullmatch(step) and not step.isdigit() for step in path)
+    if kind not in ("body", "query", "header") or is_spread or not is_named:  # a number would be an index of a list
         return NO_PLACE
     if kind == "body" and spec.method in BODILESS and ("body",) not in within:
         return Sentence("cannot be sent: this request has no body")
