@@ -31,7 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _program_name() -> str:
-    """Return the command that started this program, so that users can copy commands from messages."""
+    """Return the command that started this program, so users can copy commands from messages."""
     if os.path.basename(sys.argv[0]) != "__main__.py":
         return "zoom-connector"
     folder = os.path.join(os.getcwd(), "")

@@ -1,6 +1,6 @@
-"""Controls a running sandbox over HTTP, below `/_sandbox`: sets faults, limits and subscriptions, reports counts.
+"""Controls a running sandbox over HTTP, under `/_sandbox`: sets faults, limits and subscriptions, reports counts.
 
-A body must have a JSON content type, which a web page of another origin cannot send.
+A body must have a JSON content type, which a cross-origin web page cannot send.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def _subscribe(sandbox: Sandbox, body: Any) -> Any:
     texts = _texts(body, ("url", "secret"), "client_id")
     events = body.get("events", ["*"])
     if not isinstance(events, list) or not all(isinstance(name, str) for name in events):
-        raise ValueError("events must be a list of names, with * for any text")
+        raise ValueError("events must be a list of names, in which * matches anything")
     url, secret = texts.pop("url"), texts.pop("secret")
     sandbox.hooks.subscribe(url, secret, events, **texts)
     return _say_subscriptions(sandbox, None)
@@ -105,7 +105,7 @@ def _deauthorize(sandbox: Sandbox, body: Any) -> Any:
 
 
 def _texts(body: Mapping[str, Any], required: Collection[str], *optional: str) -> dict[str, str]:
-    """Return the texts of a body by name; raise ValueError if one is missing, unknown or not a string."""
+    """Return the strings in a body by name; raise ValueError if one is missing, unknown or not a string."""
     if set(required) - body.keys() or body.keys() - {*required, *optional, "events"}:
         raise ValueError(f"send {', '.join([*required, *(f'{name} (optional)' for name in optional)])}")
     texts = {name: value for name, value in body.items() if name != "events"}
@@ -131,7 +131,7 @@ _ROUTES: dict[str, dict[str, Callable[[Sandbox, Any], Any]]] = {
 
 
 def steer(sandbox: Sandbox, request: WireRequest) -> WireResponse:
-    """Respond to a request below `/_sandbox`; every error says what to do."""
+    """Respond to a request under `/_sandbox`; every error says what to do."""
     route = _ROUTES.get(request.target.partition("?")[0].removeprefix(CONTROL))
     if route is None:
         return _json(404, {"error": f"Not found. The paths are {', '.join(CONTROL + path for path in _ROUTES)}."})

@@ -53,9 +53,9 @@ class Downloads:
         path, _, query = request.target.partition("?")
         file = self._account.files.get(path.removeprefix(STORAGE)) if path.startswith(STORAGE) else None
         if file is None or query != f"key={self._key(file)}":
-            return _refuse(403, "The address is not signed.")
+            return _refuse(403, "The URL is not signed.")
         if request.header("authorization") is not None:
-            return _refuse(400, "Only one way to authorize is allowed: the address or a header.")
+            return _refuse(400, "Only one way to authorize is allowed: the URL or a header.")
         return serve(file, request)
 
     def _key(self, file: RecordedFile) -> str:

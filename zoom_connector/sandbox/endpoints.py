@@ -145,7 +145,7 @@ def endpoints() -> tuple[Endpoint, ...]:
 
 @cache
 def _routes() -> dict[tuple[str, int], list[tuple[tuple[str, ...], Endpoint]]]:
-    """Group the endpoints by method and number of path segments, so that `find` compares only a few."""
+    """Group the endpoints by method and number of path segments, so `find` compares only a few."""
     routes: dict[tuple[str, int], list[tuple[tuple[str, ...], Endpoint]]] = {}
     for endpoint in endpoints():
         segments = tuple(endpoint.path[1:].split("/"))
@@ -154,7 +154,7 @@ def _routes() -> dict[tuple[str, int], list[tuple[tuple[str, ...], Endpoint]]]:
 
 
 def find(method: str, path: str) -> tuple[Endpoint, dict[str, str]] | None:
-    """Return the endpoint of a raw path below `/v2` and the path's values; None for an unknown path."""
+    """Return the endpoint of a raw path under `/v2` and the path's values; None for an unknown path."""
     segments = path[1:].split("/")
     for pattern, endpoint in _routes().get((method, len(segments)), ()):
         if all(part[0] == "{" or part == segment for part, segment in zip(pattern, segments, strict=True)):

@@ -27,16 +27,16 @@ class Fault:
 
     Args:
         kind: the name in the counters.
-        match: `GET /v2/users`: method and raw path without query, `*` for any text; None: every request.
+        match: `GET /v2/users`: method and raw path without query, `*` matches anything; None: every request.
         page: match only requests that carry a page token.
         status: respond with this status, `body`, `headers` and `content_type` instead of Zoom's response.
         drop: close the connection without a response.
         carry_out: with `status` or `drop`, carry the request out anyway.
-        cut: announce the whole body, send this many bytes of it (below 1.0: this fraction) and close.
+        cut: declare the length of the whole body, send this many bytes of it (below 1.0: this fraction) and close.
         takes: seconds that sending the body takes.
         delay: seconds to wait before responding.
         condition: refuse the request as Zoom does under this condition, one of `conditions.CONDITIONS`.
-        repeat_page: return the page token of the request, so that the page leads to itself.
+        repeat_page: return the page token of the request, so the page leads to itself.
         revoke: first revoke the request's token for good.
         edit: return the real response, altered by this function of `edits.EDITS`.
         head: bytes to send verbatim before the body, from the status line to the empty line; the connection closes

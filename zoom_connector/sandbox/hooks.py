@@ -31,7 +31,7 @@ CLIENT_ID = "sandbox-client"  # the default app
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subscription:
-    """One URL and the names of the events that it receives; `*` matches any text."""
+    """One URL and the names of the events that it receives; `*` matches anything."""
 
     url: str
     secret: str = field(repr=False)

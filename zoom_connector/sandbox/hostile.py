@@ -76,11 +76,11 @@ HOSTILE: dict[str, FaultKind] = {
     "no_numbers": _edit("no_numbers", "every number is NaN, Infinity or 1e400"),
     "long_numbers": _edit("long_numbers", "every number has 5,000 digits"),
     "deep": _edit("deep", "with 100,000 nested lists next to its data"),
-    "half_characters": _edit("half_characters", "every text ends with a lone surrogate"),
-    "escapes": _edit("escapes", "every text contains terminal escape sequences and ends with a zero byte"),
+    "half_characters": _edit("half_characters", "every string ends with a lone surrogate"),
+    "escapes": _edit("escapes", "every string contains terminal escape sequences and ends with a zero byte"),
     "twice": _edit("twice", "every key is duplicated, the second time with null"),
-    "no_lists": _edit("no_lists", "with a text in place of every list"),
-    "odd_items": _edit("odd_items", "the items of its lists are null, numbers, texts and lists"),
+    "no_lists": _edit("no_lists", "with a string in place of every list"),
+    "odd_items": _edit("odd_items", "the items of its lists are null, numbers, strings and lists"),
     "no_object": _edit("no_object", "wrapped in a list"),
     "far_dates": _edit("far_dates", "every date is in the year 99999"),
     "endless_list": _edit("endless_list", "every page leads to another page"),
@@ -107,15 +107,13 @@ HOSTILE: dict[str, FaultKind] = {
         "204 with a body; carried out", lambda: _headed("HTTP/1.1 204 No Content\r\ncontent-length: 7\r\n")
     ),
     "long_length": _kind(
-        "the real response, announced as a gigabyte long",
+        "the real response, declared to be a gigabyte long",
         lambda: _headed(f"{_OPEN}content-length: 1{'0' * 9}\r\n"),
     ),
     "short_length": _kind(
-        "the real response, announced as five bytes long", lambda: _headed(f"{_OPEN}content-length: 5\r\n"), has_body
+        "the real response, declared to be five bytes long", lambda: _headed(f"{_OPEN}content-length: 5\r\n"), has_body
     ),
-    "odd_length": _kind(
-        "the real response, announced with a negative length", lambda: _headed(f"{_OPEN}content-length: -1\r\n")
-    ),
+    "odd_length": _kind("the real response, with a negative length", lambda: _headed(f"{_OPEN}content-length: -1\r\n")),
     "no_http": _kind("bytes that are not HTTP; carried out", lambda: _headed("220 smtp.example ESMTP\r\n")),
     "redirect": _kind(
         "302 to another host; not carried out",

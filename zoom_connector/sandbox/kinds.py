@@ -91,7 +91,7 @@ KINDS: dict[str, FaultKind] = {
         fits=_has_page_token,
     ),
     "page_repeated": FaultKind(
-        description="a page returns the page token of the request, so that the list never ends",
+        description="a page returns the page token of the request, so the list never ends",
         draw=lambda draw, longest: Fault(repeat_page=True, page=True),
         fits=_has_page_token,
     ),

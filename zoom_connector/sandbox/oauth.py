@@ -79,7 +79,7 @@ class _OAuthError(Exception):
 class OAuth:
     """The apps of the sandbox and their tokens.
 
-    `lifetime` (seconds) of new access tokens and `api_url`, the API's address in token responses (None: absent), can be
+    `lifetime` (seconds) of new access tokens and `api_url`, the API's URL in token responses (None: absent), can be
     assigned at any time. `spent` lists the used refresh tokens in order, `issued` all access tokens.
     """
 
@@ -134,7 +134,7 @@ class OAuth:
         self._end(list(self._refresh))
 
     def answer(self, request: WireRequest) -> WireResponse:
-        """Respond to a request below `/oauth/`."""
+        """Respond to a request under `/oauth/`."""
         path, _, query = request.target.partition("?")
         form = dict(parse_qsl(request.body.decode("utf-8", "replace")))
         try:

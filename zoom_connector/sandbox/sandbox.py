@@ -1,6 +1,6 @@
 """Assembles and runs the sandbox: one account behind a loopback port, served from a separate thread.
 
-Other programs control it below `/_sandbox` (`control`). Requests there are not counted or limited, and have no faults.
+Other programs control it under `/_sandbox` (`control`). Requests there are not counted or limited, and have no faults.
 """
 
 from __future__ import annotations
@@ -155,7 +155,7 @@ class Sandbox:
 
     @property
     def faults(self) -> Odds | None:
-        """The random plan of faults; assign a text such as `seed=7,rate=0.1`, `Odds` or None at any time."""
+        """The random plan of faults; assign a string such as `seed=7,rate=0.1`, `Odds` or None at any time."""
         return None if self._chances is None else self._chances.odds
 
     @faults.setter
@@ -206,13 +206,13 @@ class Sandbox:
 
         Args:
             kind: one of `kinds.KINDS`, whose details the other arguments change; None: these arguments alone.
-            match: `GET /v2/users`: method and raw path without query, `*` for any text; None: every request.
+            match: `GET /v2/users`: method and raw path without query, `*` matches anything; None: every request.
             skip: let this many matching requests pass first.
             page: match only requests that carry a page token.
             status: respond with this status, `body`, `headers` and `content_type`; do not carry the request out.
             drop: close the connection `before` or `after` carrying the request out.
             carry_out: with `status`, carry the request out anyway.
-            truncate: announce the whole body, send half of it and close.
+            truncate: declare the length of the whole body, send half of it and close.
             cut: the same, but send this many bytes, or this fraction if below 1.0.
             takes: seconds that sending the body takes.
             delay: seconds to wait before responding.

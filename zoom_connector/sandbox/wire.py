@@ -57,7 +57,7 @@ class WireResponse:
     head: bytes | None = None  # sent verbatim instead of status line and headers; the connection closes after the body
     delay: float = 0.0  # seconds before the first byte
     drop: bool = False  # close the connection without a response
-    cut: int | None = None  # announce the whole body, send this many bytes of it, close
+    cut: int | None = None  # declare the length of the whole body, send this many bytes of it, close
     pace: float | None = None  # bytes of the body per second
     carried_out: bool = False  # True if Zoom carried the request out, whatever happens to the response
 
