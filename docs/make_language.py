@@ -81,13 +81,13 @@ output:
 
 | line | meaning |
 |---|---|
-| 1 | Editors that understand this line complete every key and show its meaning. |
+| 1 | Editors that understand this line offer completion for every key and show its meaning. |
 | 2 | `key` names the action in commands and in Python, and is the file's name without `.yaml`. |
-| 3–6 | The texts that people see. `summary` describes one run; `{message}` is the value of that input. |
+| 3–6 | The wording that people see. `summary` describes one run; `{message}` is the value of that input. |
 | 7 | The effect of a run: `read`, `create`, `update` or `delete`. A create is never sent twice by accident. |
 | 8–10 | The permissions, by kind of app. Any one of the scopes of a kind is enough. |
 | 11 | The rate limit that a call counts against; `limits` in connector.yaml declares it. |
-| 12 | The request. The input `user_id` replaces the braces; connector.yaml has the base URL, headers and errors. |
+| 12 | The request. The input `user_id` replaces its placeholder; connector.yaml has the base URL, headers and errors. |
 | 13 | The inputs, one row each, in the order of the form. |
 | 14 | `row` takes a row from connector.yaml's `rows`, here the choice of a connection. |
 | 15 | A shared row with different help. Keys next to `row` replace those of the shared row, except its `type`. |
@@ -97,13 +97,13 @@ output:
 | 20–22 | Rules for groups of inputs. A rule for a single input is its `required` or `only_when`. |
 | 23–25 | The result: a JSON Schema, and a sample that matches it. |
 
-**Rows omit whatever is obvious.** Without a `label`, an input's label is its key in title case: To Contact for
-`to_contact`. Without a `to`, its value goes to the path if the path has the key in braces, else to the query of a GET,
-HEAD, OPTIONS or DELETE, else to the body: `user_id` goes to the path, `message` to the body. An input that `compute`
-reads goes nowhere else unless it has a `to`. If the place is not obvious, `check` asks for `to`.
+**Rows leave out whatever can be inferred.** Without a `label`, an input's label is its key in title case: To Contact
+for `to_contact`. Without a `to`, its value fills the placeholder of that name in the path; otherwise it goes in the
+query (GET, HEAD, OPTIONS, DELETE) or the body. Here `user_id` goes in the path and `message` in the body. An input
+that `compute` reads goes nowhere else unless it has a `to`. If the place cannot be inferred, `check` asks for `to`.
 `zoom-connector show send-chat-message --yaml` prints the action with everything written out.
 
-**Try it.** `zoom-connector check` lists every fault with file, line and remedy.
+**Try it.** `zoom-connector check` lists every fault with its file, its line and how to fix it.
 `zoom-connector preview send-chat-message --user-id me --message Hello --to-channel C123` prints the request without
 sending it: `POST https://api.zoom.us/v2/chat/users/me/messages` with the body
 `{"message": "Hello", "to_channel": "C123"}`.
@@ -217,7 +217,7 @@ def more(name: str) -> list[str]:
     """Return the lines that come from code and not from a schema: the codecs, and the options of a call."""
     if name == "codecs":
         rows = [f"| `{key}` | {cell(about(key))} |" for key in codecs.CODECS]
-        rows.append('| `"Bearer {}"` | the text with the value in place of the braces |')
+        rows.append('| `"Bearer {}"` | the string with the value in place of the braces |')
         return ["| codec | writes |", "|---|---|", *rows, ""]
     if name == "place":
         rows = [f"| `call.{key}` | {says} |" for key, says in places.CALL_KNOBS.items()]
@@ -229,7 +229,7 @@ def about(key: str) -> str:
     example = codecs.CODECS[key].like
     samples = {
         "csv": "`[1, 2]` as `1,2`",
-        "json": '`{"a": 1}` as the text `{"a":1}`',
+        "json": '`{"a": 1}` as the string `{"a":1}`',
         "base64": "text in base64",
         "digits": "`812 7943-2123` as `81279432123`; text with other characters, such as a UUID, unchanged",
         "slash_twice": "an id with slashes, encoded twice so that servers do not split it",

@@ -1,4 +1,4 @@
-"""CONTRIBUTING.md is followed to the letter, in a copy of the repository; the language reference is current."""
+"""CONTRIBUTING.md is followed exactly as written, in a copy of the repository; the language reference is current."""
 
 from __future__ import annotations
 
