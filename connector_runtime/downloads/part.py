@@ -91,13 +91,6 @@ class PartFile:
                 os.write(note, version.text().encode())
                 self.version = version
 
-    def forget(self) -> int:
-        """Empty the part, and return its previous size."""
-        size = self.size
-        if self.version is not None:
-            self.begin(0, self.version)
-        return size
-
     def write(self, piece: bytes | bytearray) -> None:
         with self._writing():
             rest = memoryview(piece)

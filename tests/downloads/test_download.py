@@ -725,10 +725,15 @@ def test_cancelling_stops_at_once_and_keeps_what_has_arrived(vendor: Any, connec
     vendor.add("b.mp4", VIDEO, piece=50_000, pause=0.1)
 
     async def cancelled() -> None:
+        begun = asyncio.Event()
+
+        def begins(file: Any, *_: Any) -> None:
+            if file.name == "a.mp4":
+                begun.set()
+
         async with AsyncClient(connector, token=TOKEN, base_url=vendor.base_url) as client:
             found = await client.files("get-meeting-recordings", {"meeting_id": "1"})
-            begun = asyncio.Event()
-            task = asyncio.create_task(client.download(found, tmp_path, progress=lambda *_: begun.set()))
+            task = asyncio.create_task(client.download(found, tmp_path, progress=begins))
             await begun.wait()
             task.cancel()
             with pytest.raises(asyncio.CancelledError):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 import threading
 from collections.abc import Iterator
@@ -15,13 +14,8 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-from connector_runtime.calls.credentials import lay_out
 from connector_runtime.calls.files import File
-from connector_runtime.downloads.download import Job, end_of, save, save_async
-from connector_runtime.downloads.fetch import DownloadSettings
-from connector_runtime.perform import HANDLERS
-from connector_runtime.steps import Report, Token, Wait
-from connector_runtime.transport import AsyncPool, Pool
+from connector_runtime.downloads.download import end_of
 from zoom_connector import ApiError, Client, Connector, ConnectorError, InputError, Problem, TransportError
 
 VIDEO = bytes(number % 251 for number in range(300_000))
@@ -184,54 +178,29 @@ def test_a_body_ends_where_something_says_so(headers: dict[str, str], version: b
 
 
 @pytest.mark.parametrize("status", [503, 401, 302])
-@pytest.mark.parametrize("way", ["threads", "asyncio"])
 def test_no_answer_stays_open_through_a_pause_a_renewal_or_a_redirect(
-    connector: Connector, raw: Raw, tmp_path: Path, way: str, status: int
+    make: Any, connector: Connector, raw: Raw, tmp_path: Path, status: int
 ) -> None:
     """The first answer never ends; whoever waits, or asks for a token, finds its connection closed."""
     raw.holds = True
-    endless = http(status, b" " * 70_000, Location="/rec/2", Content_Length=80_000)
+    endless = http(status, b" " * 70_000, Location="/rec/2", Retry_After=0, Content_Length=80_000)
     raw.answers = [endless, http(200, VIDEO, Content_Type="video/mp4", Content_Length=len(VIDEO))]
-    about = connector.profile
     closed: list[bool] = []
 
-    def token(step: Token) -> Any:
-        if step.rejected is not None:
+    def token(rejected: str | None) -> str:
+        if rejected is not None:
             closed.append(raw.closed.acquire(timeout=30))
-        return lay_out(about, raw.origin, {"access_token": "t" if step.rejected is None else "new"})
+        return "t" if rejected is None else "new"
 
-    def pause(step: Any) -> None:
-        closed.append(raw.closed.acquire(timeout=30))
+    def observe(attempt: Any) -> None:  # before the pause
+        if attempt.status == 503:
+            closed.append(raw.closed.acquire(timeout=30))
 
-    class Stop(threading.Event):
-        def wait(self, timeout: float | None = None) -> bool:
-            pause(None)
-            return False
-
-    settings = DownloadSettings(
-        action=connector.actions["get-meeting-recordings"], token_name="access_token", base_url=raw.origin
-    )
-    job = Job(raw.file(), tmp_path / "talk.mp4", settings, False, None)
-    handlers = {**HANDLERS, Token: token, Report: lambda step: None, Wait: pause}
-    if way == "threads":
-        pool = Pool.enter()
-        try:
-            save(job, handlers, pool, Stop())
-        finally:
-            pool.leave()
-    else:
-
-        async def saved() -> None:
-            lent = AsyncPool.enter()
-            try:
-                await save_async(job, handlers, lent)
-            finally:
-                await lent.leave()
-
-        asyncio.run(saved())
+    with make(connector, token=token, base_url=raw.origin, observe=observe) as client:
+        client.download(raw.file(), tmp_path)
+        assert closed == ([] if status == 302 else [True])
+        assert status != 302 or raw.closed.acquire(timeout=30)
     assert (tmp_path / "talk.mp4").read_bytes() == VIDEO
-    assert closed == ([] if status == 302 else [True])
-    assert status != 302 or raw.closed.acquire(timeout=30)
 
 
 def test_each_hop_is_asked_over_https_only_and_http_stays_on_this_machine(
