@@ -271,10 +271,7 @@ class Connections:
         return scopes.smallest(specs, next((kind for action in specs for kind in action.scopes), ""), {}).scopes
 
     def _record(self, name: str) -> ConnectionRecord:
-        try:
-            row = self._store.value(self._key(name), ConnectionRecord.read)
-        except DamagedEntry:
-            raise oauth.unreadable(name) from None
+        row = oauth.stored_record(self._store, self._key(name), name)
         if row is None:
             raise oauth_requests.no_connection(name, self.names())
         return row[0]

@@ -28,7 +28,7 @@ from ..model import Connection, Request, Response
 from ..perform import HANDLERS, Handlers, perform
 from ..sentences import Sentence
 from ..steps import Acquire, Read, Release, Send, Write
-from ..stores.store import UNREADABLE, DamagedEntry, Store
+from ..stores.store import UNREADABLE, DamagedEntry, Entry, Store
 from ..structs import shows
 from . import oauth_requests
 from .oauth_requests import App, ConnectionRecord, Renewal, Tokens, app as app
@@ -254,37 +254,30 @@ class StoredConnection:
         return in_own_thread(self._renew, rejected)
 
     def _renew(self, rejected: Mapping[str, str] | None) -> Mapping[str, str]:
-        with self._lock:
-            record = self._perform(rejected)
-            self._seen = record, time.monotonic()
-        return record.tokens.granted
-
-    def _perform(self, rejected: Mapping[str, str] | None) -> ConnectionRecord:
-        if self._unsaved:
-            self._put_unsaved()  # writes nothing if another process has written meanwhile
-        with ExitStack() as stack:
+        record: ConnectionRecord
+        with self._lock, ExitStack() as stack:
+            if self._unsaved:
+                self._put_unsaved()  # writes nothing if another process has written meanwhile
 
             def acquire(step: Acquire) -> bool:
                 lease = self._store.lease(f"lease/{self._key}", 4 * self._seconds)
                 return lease is not None and stack.enter_context(lease) is lease
 
+            def send(step: Send) -> Response:
+                return transport.send(step.request, REQUEST_PHASES * self._seconds)
+
             store: Handlers = {Read: self._read, Write: self._save, Acquire: acquire, Release: lambda _: stack.close()}
-            handlers = {**HANDLERS, Send: self._send, **store}
-            record: ConnectionRecord
-            (record,) = perform(Renewal(self.kind, self.name, rejected, self._seconds).steps(), handlers)
-        return record
+            renewal = Renewal(self.kind, self.name, rejected, self._seconds)
+            (record,) = perform(renewal.steps(), {**HANDLERS, Send: send, **store})
+            self._seen = record, time.monotonic()
+        return record.tokens.granted
 
     def _read(self, step: Read) -> tuple[ConnectionRecord, int] | None:
-        try:
-            row = self._store.value(self._key, ConnectionRecord.read)
-        except DamagedEntry:
-            raise unreadable(self.name) from None
-        if row is not None:
-            self._seen = row[0], time.monotonic()
-        return None if row is None else (row[0], row[1].version)
-
-    def _send(self, step: Send) -> Response:
-        return transport.send(step.request, REQUEST_PHASES * self._seconds)
+        row = stored_record(self._store, self._key, self.name)
+        if row is None:
+            return None
+        self._seen = row[0], time.monotonic()
+        return row[0], row[1].version
 
     def _save(self, step: Write) -> int | None:
         """Store a new pair of tokens, with retries, because the old pair is invalid."""
@@ -305,10 +298,13 @@ class StoredConnection:
         return version
 
 
-def unreadable(name: str) -> AuthError:
-    """Return the error for a damaged connection."""
-    what = Sentence("The stored connection {name} is damaged.", name=name)
-    return AuthError(what, hint=Sentence("Sign in again: reconnect {name}.", name=name))
+def stored_record(store: Store, key: str, name: str) -> tuple[ConnectionRecord, Entry] | None:
+    """Return the record and entry of a connection; None if there is none. Raises `AuthError` if it is damaged."""
+    try:
+        return store.value(key, ConnectionRecord.read)
+    except DamagedEntry:
+        what = Sentence("The stored connection {name} is damaged.", name=name)
+        raise AuthError(what, hint=Sentence("Sign in again: reconnect {name}.", name=name)) from None
 
 
 class AsyncStoredConnection:

@@ -245,11 +245,8 @@ def check_origin(kind: Connection, origin: str | None) -> str | None:
     parts = hosts.parts(origin)
     usual = {"{0.scheme}://{0.netloc}".format(urlsplit(kind.oauth["token_url"]))}
     allowed = sorted(usual | set(kind.oauth.get("origins", {})))
-    is_local = (
-        parts.scheme == "http"
-        and hosts.is_loopback(parts.hostname)
-        and not (parts.path or parts.query or parts.username)
-    )
+    is_bare = not (parts.path or parts.query or parts.username)
+    is_local = parts.scheme == "http" and hosts.is_loopback(parts.hostname) and is_bare
     if origin not in allowed and not is_local:
         what = Sentence("must be one of {hosts}: secrets are sent nowhere else", hosts=tuple(allowed))
         raise InputError.of(subject(kind), [Problem("oauth_url", what)])

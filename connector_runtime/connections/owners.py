@@ -69,9 +69,8 @@ def owners(
 ) -> Iterator[tuple[str, Owner, ConnectionRecord]]:
     """Yield the store key, owner and record of each connection of a tenant, or of all tenants."""
     prefix = f"connections/{connector.key}/"
-    for key, record, _ in store.rows(
-        prefix if tenant is None else f"{prefix}{key_part('tenant', tenant)}/", ConnectionRecord.read
-    ):
+    own = "" if tenant is None else f"{key_part('tenant', tenant)}/"
+    for key, record, _ in store.rows(prefix + own, ConnectionRecord.read):
         if record.kind in connector.connections:
             part, _, name = key.removeprefix(prefix).partition("/")
             yield key, Owner.of(connector, unquote(part), unquote(name), record), record
