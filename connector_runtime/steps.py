@@ -73,13 +73,12 @@ class Release(Struct):
 class Permit:
     """The permission to send one attempt; the next attempt needs a new one.
 
-    `label` is the action's rate limit label. `account` is the account whose limits apply ("": the pacer's default).
-    `quotas` are the quotas that apply, each as (name, digest of the values in its `per`).
+    `label` is the action's rate limit label. `quotas` are the quotas that apply, each as (name, digest of the values in
+    its `per`).
     """
 
     action: str
     label: str | None = None
-    account: str = ""
     quotas: tuple[tuple[str, str], ...] = ()
     gone: bool = False  # its call has ended or was cancelled
 

@@ -203,7 +203,7 @@ class _CallSteps:
         action, draft = self.action, self.draft
         permit: Permit | None = None
         if self.terms.account is not None and self.terms.account.pacer is not None:
-            permit = permit_of(action, draft.written, caller=self.terms.caller)
+            permit = permit_of(action, draft.written, self.terms.caller)
             waited += yield from self.wait_for_permit(permit)
         request = render.finish(draft, credentials)
         began: datetime | None = (yield Now()) if self.until or self.terms.observed else None
@@ -235,7 +235,7 @@ class _CallSteps:
         endpoint = {"action": action.key, "effect": self.effect, "method": request.method, "path": request.template}
         facts = {**endpoint, "number": number, "waited": waited, "status": status, "tracking_id": id_}
         attempt = Attempt.of(failed, began or ended, ended, **facts)
-        yield Report(permit or permit_of(action, draft.written, caller=self.terms.caller), attempt, headers)
+        yield Report(permit or permit_of(action, draft.written, self.terms.caller), attempt, headers)
         if isinstance(failed, QuotaReached) and failed.retry_at is None:  # what a day allows starts anew at midnight
             failed.retry_at = datetimes.of_epoch(midnight(ended.timestamp()))
         return ended, outcome

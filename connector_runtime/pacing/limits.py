@@ -170,15 +170,12 @@ class LabelLimit:
         bucket, permits = self.bucket, 0
 
         def change(state: bytes | None) -> bytes:
+            nonlocal bucket, permits
             try:
-                return apply(state)
+                bucket = self.bucket.load(now + self._ahead, state)
             except UNREADABLE:
                 log.warning("pacing starts over: its state in the store can't be read")
-                return apply(None)
-
-        def apply(state: bytes | None) -> bytes:
-            nonlocal bucket, permits
-            bucket = self.bucket.load(now + self._ahead, state)
+                bucket = self.bucket.load(now + self._ahead, None)
             self._ahead = max(self._ahead, bucket.at - now)
             bucket.advance(now + self._ahead)
             for update in self._updates:

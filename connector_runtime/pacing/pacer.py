@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, NamedTuple, Protocol, TypedDict, Unpack
+from typing import Any, NamedTuple, TypedDict, Unpack
 
 from ..errors import InputError, Problem, QuotaReached, RateLimited
 from ..language import conditions, datetimes
@@ -73,7 +73,7 @@ class Pacer:
         self._limits, self._account, self._plan, self._share = limits, account, plan, share
         self._store, self._clock = store, declared.get("clock", time.time)
         self._lock = threading.Lock()
-        self._label_limits: dict[tuple[str, str], LabelLimit] = {}
+        self._label_limits: dict[str, LabelLimit] = {}
         self._learned: dict[str, str] = {}  # action -> its label in the vendor's responses
         self._sent: dict[Permit, PermitUse] = {}
         self._quotas = Quotas(store or MemoryStore(), f"pacing/{limits.key}")
@@ -176,10 +176,9 @@ class Pacer:
         return limit, limit.take(now)
 
     def _label_limit(self, permit: Permit, label: str | None = None) -> LabelLimit:
-        account = permit.account or self._account
         label = label or self._learned.get(permit.action) or self._limits.counted_as(permit.action, permit.label)
         name = label or f"action:{permit.action}"
-        if limit := self._label_limits.get((account, name)):
+        if limit := self._label_limits.get(name):
             return limit
         entry = self._limits.labels.get(name)
         all_rates = [rate for rates in entry.rates.values() for rate in rates] if entry else []
@@ -192,8 +191,8 @@ class Pacer:
                 budgets += [(rate, combined.labels) for rate in rates_of(combined.rates, self._plan)]
         count, seconds = (declared.count, declared.seconds) if declared else (None, window)
         bucket = Bucket(count=count, seconds=seconds, share=self._share, at=self._clock())
-        key = f"pacing/{self._limits.key}/{digest(account)}/{name}"
-        limit = self._label_limits[account, name] = LabelLimit(name, bucket, budgets, self._store, key)
+        key = f"pacing/{self._limits.key}/{digest(self._account)}/{name}"
+        limit = self._label_limits[name] = LabelLimit(name, bucket, budgets, self._store, key)
         return limit
 
     def _refused(self, limit: LabelLimit, until: float) -> RateLimited:
@@ -237,8 +236,8 @@ class Pacer:
 
     def _keys(self, permit: Permit) -> dict[str, str]:
         """Return the names of a permit's quotas by the keys of their counts."""
-        account, quotas = permit.account or self._account, self._limits.quotas
-        return {f"{name}-{digest(account, key)}": name for name, key in permit.quotas if name in quotas}
+        names = self._limits.quotas
+        return {f"{name}-{digest(self._account, key)}": name for name, key in permit.quotas if name in names}
 
 
 def check_plan(limits: Limits, plan: str | None) -> None:
@@ -248,14 +247,7 @@ def check_plan(limits: Limits, plan: str | None) -> None:
         raise InputError.of("the pacer", [Problem("plan", f"must be {allowed}")])
 
 
-class HasProfile(Protocol):
-    """Anything with a profile, such as a connector."""
-
-    @property
-    def profile(self) -> Any: ...  # a `Profile`; pyright does not accept a `cached_property` as one
-
-
-def pacer(connector: HasProfile, *, account: str = "", **declared: Unpack[Declaration]) -> Pacer:
+def pacer(connector: Any, *, account: str = "", **declared: Unpack[Declaration]) -> Pacer:
     """Create the pacer of an account; the arguments are those of `Pacer`."""
     return Pacer(connector.profile.limits, account=account, **declared)
 

@@ -35,7 +35,7 @@ class Pacing(Protocol):
         """
 
 
-def permit_of(action: ActionSpec, written: Mapping[str, Any], account: str = "", caller: str = "") -> Permit:
+def permit_of(action: ActionSpec, written: Mapping[str, Any], caller: str) -> Permit:
     """Return the permit for an action's next attempt. `written` are the values as they are sent, by input key.
 
     Different spellings of an id therefore count together. Values of inputs are counted separately for each `caller`, a
@@ -47,9 +47,9 @@ def permit_of(action: ActionSpec, written: Mapping[str, Any], account: str = "",
         if action.key in quota.on and conditions.holds(quota.when, written.get):
             values = ["" if (value := written.get(key)) is None else places.text_of(value) for key in quota.per]
             counted_for = caller if quota.per else ""
-            quotas.append((name, digest(account, name, counted_for, *(value.strip().casefold() for value in values))))
+            quotas.append((name, digest(name, counted_for, *(value.strip().casefold() for value in values))))
     label = limits.counted_as(action.key, action.rate_limit)
-    return Permit(action=action.key, label=label, account=account, quotas=tuple(quotas))
+    return Permit(action=action.key, label=label, quotas=tuple(quotas))
 
 
 @lru_cache(maxsize=4096)  # a flow often names the same host again

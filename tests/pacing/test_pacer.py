@@ -38,7 +38,7 @@ def permit(label: str | None = "light", action: str = "get-thing", **more: objec
 
 
 def claimed(action: Action, values: Mapping[str, Any]) -> Permit:
-    return permit_of(action, draft(action, values).written)
+    return permit_of(action, draft(action, values).written, "")
 
 
 def said(limit: int, remaining: int, category: str = "Light", kind: str = "QPS") -> Mapping[str, str]:
@@ -84,7 +84,7 @@ def test_calls_of_different_labels_and_accounts_do_not_wait_for_each_other(limit
     pacer = Pacer(limits, plan="tower", clock=time)
     assert count_now(pacer) == 10
     assert pacer.ask(permit("heavy")) == 0
-    assert pacer.ask(permit(account="another")) == 0
+    assert Pacer(limits, account="another", plan="tower", clock=time).ask(permit()) == 0
 
 
 def test_an_action_that_is_counted_apart_has_its_own_limit(limits: Limits, time: Time) -> None:
