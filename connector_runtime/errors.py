@@ -72,7 +72,6 @@ class ConnectorError(Exception):
     http_status: int = 500
     title: str = Sentence("It failed")
     remedy: str = Sentence("See `message`.")
-    retriable: bool = False
 
     def __init_subclass__(cls, **attributes: str | int) -> None:
         """Set the attributes given as keywords of the class: `kind`, `exit_code`, `http_status`."""
@@ -81,8 +80,10 @@ class ConnectorError(Exception):
         if "kind" in attributes:
             ERRORS.append(cls)
 
-    def __init__(self, message: str, *, hint: str | None = None, problems: Iterable[Problem] = ()) -> None:
-        self.message, self.hint, self.problems = message, hint, tuple(problems)
+    def __init__(
+        self, message: str, *, hint: str | None = None, problems: Iterable[Problem] = (), retriable: bool = False
+    ) -> None:
+        self.message, self.hint, self.problems, self.retriable = message, hint, tuple(problems), retriable
         super().__init__(message)
 
     def __repr__(self) -> str:
@@ -170,9 +171,9 @@ class RequestError(ConnectorError):
         retry_at: datetime | None = None,
         may_have_been_done: bool = False,
     ) -> None:
-        super().__init__(message, hint=hint, problems=problems)
+        super().__init__(message, hint=hint, problems=problems, retriable=retriable)
         self.status, self.code, self.tracking_id = status, code, tracking_id
-        self.retriable, self.retry_at, self.may_have_been_done = retriable, retry_at, may_have_been_done
+        self.retry_at, self.may_have_been_done = retry_at, may_have_been_done
         self.items_read: int | None = None
         self.cursor: str | None = None
         self.partial: Any = None
@@ -300,10 +301,6 @@ class StoreError(ConnectorError, kind="store", exit_code=3, http_status=503):
 
     title = Sentence("The store does not work")
     remedy = Sentence("Try again later; nothing that was stored is lost.")
-
-    def __init__(self, message: str, *, hint: str | None = None, retriable: bool = False) -> None:
-        super().__init__(message, hint=hint)
-        self.retriable = retriable
 
 
 class SignatureError(ConnectorError, kind="signature", http_status=401):

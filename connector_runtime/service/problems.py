@@ -69,7 +69,7 @@ class ServiceRefusal(ConnectorError):
     headers: Mapping[str, str] | None = None
 
     def __post_init__(self) -> None:
-        super().__init__(self.message, hint=self.hint, problems=self.problems)
+        super().__init__(self.message, hint=self.hint, problems=self.problems, retriable=self.retriable)
         self.http_status = self.status or KINDS[self.kind].http_status
 
 
