@@ -192,9 +192,6 @@ class AsyncClient(AbstractAsyncContextManager["AsyncClient"]):
             self._pool = AsyncPool.enter(self._session.http)
         return self._pool
 
-    def _token(self, step: Token) -> Any:
+    async def _token(self, step: Token) -> Any:
         granted = self._session.grants(step.rejected)
-        return self._awaited(granted) if hasattr(granted, "__await__") else self._session.credentials(granted)
-
-    async def _awaited(self, granted: Awaitable[Mapping[str, str]]) -> Any:
-        return self._session.credentials(await granted)
+        return self._session.credentials(await granted if hasattr(granted, "__await__") else granted)

@@ -350,8 +350,6 @@ def _grants(connector: Connector, token: Any, connection: Any) -> Grants:
     if not callable(token):
         if isinstance(token, str) and token.strip():
             checked(connector.profile, {name: token})  # raises if the connection needs more than a token
-            fixed = by_name(token)
-            return lambda rejected: fixed
         return lambda rejected: by_name(token)
     from inspect import signature  # slow to import, and only needed for functions
 

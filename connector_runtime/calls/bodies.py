@@ -38,11 +38,9 @@ def pairs(place: Place, value: Any) -> Pairs:
 
 def merged(old: Iterable[tuple[str, str]], new: Pairs, *, folded: bool = False) -> Pairs:
     """Return the old pairs, replacing those whose names occur in `new`; `folded` ignores the case of names."""
-    if not folded:
-        names = {name for name, _ in new}
-        return [*(pair for pair in old if pair[0] not in names), *new]
-    names = {name.lower() for name, _ in new}
-    return [*(pair for pair in old if pair[0].lower() not in names), *new]
+    key = str.lower if folded else str
+    names = {key(name) for name, _ in new}
+    return [*(pair for pair in old if key(pair[0]) not in names), *new]
 
 
 def part(name: str, value: Any) -> FormPart:
