@@ -92,9 +92,8 @@ def _entry(where: str, old: Data, new: Data) -> Changes:
     for rule in new_rules:
         if any(_covers(before, rule, old_keys) for before in old_rules):
             continue
-        harmless = {"at_least_one": -1, "at_most_one": 1, "ignored": math.inf}.get(
-            rule["kind"], 0
-        )  # this many old inputs cannot break it
+        # this many old inputs cannot break it
+        harmless = {"at_least_one": -1, "at_most_one": 1, "ignored": math.inf}.get(rule["kind"], 0)
         if _always(rule["when"] or True, old_keys) and len(old_keys.intersection(rule["inputs"])) > harmless:
             yield "major", where, f"the rule {_rule(rule)} was added"
     for rule in old_rules:

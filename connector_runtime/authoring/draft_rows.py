@@ -59,9 +59,8 @@ def table(operation: Operation, skipped: set[str]) -> DraftTable:
     for entry in operation.parameters:
         if entry.place == "query" and entry.name in skipped:
             continue
-        if not re.fullmatch(r"[^\s.*]+(\.[^\s.*]+)*", entry.name) or (
-            entry.place == "header" and entry.name.lower() in GUARDED_HEADERS
-        ):
+        is_guarded = entry.place == "header" and entry.name.lower() in GUARDED_HEADERS
+        if is_guarded or not re.fullmatch(r"[^\s.*]+(\.[^\s.*]+)*", entry.name):
             draft.left.append(f"the {entry.place} parameter {entry.name!r} was omitted: the language cannot name it")
             continue
         row = typed(entry.schema, entry.place)

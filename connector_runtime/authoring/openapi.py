@@ -96,8 +96,7 @@ class Operation:
         for entry in map(self._follow, (*(item.get("parameters") or ()), *(words.get("parameters") or ()))):
             if "name" in entry and "in" in entry:
                 raw[entry["in"], entry["name"]] = entry
-        kinds = ("path", "query", "header")
-        entries = [self._parameter(entry) for (place, _), entry in raw.items() if place in kinds]
+        entries = [self._parameter(entry) for (place, _), entry in raw.items() if place in ("path", "query", "header")]
         self.parameters = [one for one in entries if one.place != "header" or one.name.lower() not in UNSENT_HEADERS]
         body = self._follow(words.get("requestBody"))
         self.media, self.body = self._content(body.get("content"))

@@ -47,22 +47,17 @@ def checked(document: Document, kind: str, stem: str, refs: References) -> Check
     schema(file, refs)
     if isinstance(document.data, dict):
         patterns(file)
-        in_full(file, refs)
+        file.shared = shared_rows(refs.common)
+        file.data, doubts = complete(file.data, kind, refs.common)
+        for path, what in doubts:  # rows that cannot be completed count as broken
+            if file.sound(*path[:2]):
+                file.add(path, what, breaks=True)
         if kind != "connector" and file.sound("key") and (key := file.data.get("key", stem)) != stem:
             file.add(("key",), f"is {key!r} in the file {stem}.yaml; rename one of the two")
         rows = tables.compiled(file, refs)
         for check in CHECKS[kind]:
             check(file, rows, refs)
     return file
-
-
-def in_full(file: CheckedFile, refs: References) -> None:
-    """Complete the data; rows that cannot be completed count as broken."""
-    file.shared = shared_rows(refs.common)
-    file.data, doubts = complete(file.data, file.kind, refs.common)
-    for path, what in doubts:
-        if file.sound(*path[:2]):
-            file.add(path, what, breaks=True)
 
 
 def schema(file: CheckedFile, refs: References) -> None:

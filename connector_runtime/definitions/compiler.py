@@ -103,9 +103,8 @@ def connection(data: Raw, shared: Shared, codecs: Codecs) -> model.Connection:
     grants: list[model.CredentialField] = []
     for row in inputs:
         if row.to and row.to[0].kind in ("header", "query", "base", "basic"):
-            grants.append(
-                model.CredentialField(row.key, row.to, row.codecs, row.type == "secret", required=row.required == ())
-            )
+            secret, required = row.type == "secret", row.required == ()
+            grants.append(model.CredentialField(row.key, row.to, row.codecs, secret, required))
     for name, raw in data.get("token", {}).items():
         place = places.place(raw["to"], name)
         secret = place.kind != "base"
@@ -272,15 +271,12 @@ def _errors(common: Raw, own: Raw) -> model.Errors:
 
 
 def _limits(key: str, raw: Raw) -> model.Limits:
-    labels, reported = {}, raw.get("reported", {})
+    labels, quotas, reported = {}, {}, raw.get("reported", {})
     for name, entry in raw.get("labels", {}).items():
         labels[name] = model.Label(rates(entry), tuple(entry.get("on", ())) if isinstance(entry, dict) else ())
-    quotas = {
-        name: model.Quota(
-            rates(entry["rate"]), several(entry.get("per", ())), tuple(entry["on"]), _condition(entry, "when") or ()
-        )
-        for name, entry in raw.get("quotas", {}).items()
-    }
+    for name, entry in raw.get("quotas", {}).items():
+        per, when = several(entry.get("per", ())), _condition(entry, "when") or ()
+        quotas[name] = model.Quota(rates(entry["rate"]), per, tuple(entry["on"]), when)
     return record(
         model.Limits,
         raw,

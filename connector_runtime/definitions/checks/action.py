@@ -15,7 +15,7 @@ from ..compiler import RULES, sent_as, several
 from ..documents import Path
 from .answer import SLOT
 from .faults import CheckedFile, References
-from .tables import NAME_ONE, condition
+from .tables import NAME_ONE, NO_INPUT, condition
 
 Targets = dict[str, tuple[Place, str]]  # place as text -> (place, name of the value that goes there)
 
@@ -91,7 +91,7 @@ def compute(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> N
         if place.kind == "header" and ".".join(place.path).lower() in GUARDED_HEADERS:
             file.add(at, "is set by the connection or HTTP itself; leave it out")
         for name in sorted(names):
-            file.known(at, name, file.inputs, f"uses {name!r}, which is not an input", NAME_ONE)
+            file.known(at, name, file.inputs, "uses {}, which is not an input", NAME_ONE)
         for name in sorted(names & set(rows)) if place.kind == "path" else ():
             if rows[name].required != () or rows[name].only_when is not None:
                 file.add(at, f"goes into the path, so '{name}' must have `required: true` and no `only_when`")
@@ -133,7 +133,7 @@ def inputs(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> No
     for key, row in rows.items():
         at: Path = ("inputs", key, "choices_from")
         name = row.choices_from or ""
-        what = f"is {name!r}, which is not in connector.yaml's `choices`"
+        what = "is {}, which is not in connector.yaml's `choices`"
         if row.choices_from is None or not file.known(at, name, lists, what, "Add it there."):
             continue
         raw = lists[name] if isinstance(lists[name], dict) else {}
@@ -151,15 +151,13 @@ def rules(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> Non
             members = [rows[name] for name in rule[word] if name in rows]
             always = [row.key for row in members if row.required == () and row.only_when is None]
             for name in rule[word]:
-                what = f"names {name!r}, which is not an input here"
-                is_known = file.known((*at, word), name, file.inputs, what, NAME_ONE)
+                is_known = file.known((*at, word), name, file.inputs, NO_INPUT, NAME_ONE)
                 if is_known and name in rows and rows[name].type == "connection":
                     file.add((*at, word), "names the connection, which the platform chooses; leave it out")
             for row in members if word == "in_order" else ():
                 if row.type not in ("date", "datetime") or row.collection:
-                    file.add(
-                        (*at, word), f"names {row.key!r}, which is no date; name inputs of the type date or datetime"
-                    )
+                    what = f"names {row.key!r}, which is no date; name inputs of the type date or datetime"
+                    file.add((*at, word), what)
             if word == "at_most_one" and len(always) > 1:
                 file.add((*at, word), f"can never hold: {' and '.join(always)} are required; remove `required`")
         if "when" in rule:
@@ -203,7 +201,7 @@ def recover(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> N
     if "when" in rule:
         condition(file, (*at, "when"), rule["when"], rows)
     key = rule["action"]
-    what, remedy = f"is {key!r}, which is not an action here", "Name one that lists or gets it."
+    what, remedy = "is {}, which is not an action here", "Name one that lists or gets it."
     other = refs.action(key) if file.known((*at, "action"), key, refs.actions, what, remedy) else {}
     if not other:  # unknown, or a file with faults of its own
         return
@@ -212,7 +210,7 @@ def recover(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> N
     theirs, filled = other.get("inputs", {}), rule.get("with", {})
     for name, ours in filled.items():
         file.known((*at, "with", name), name, theirs, f"is not an input of {key}")
-        file.known((*at, "with", name), ours, rows, f"is {ours!r}, which is not an input here", NAME_ONE)
+        file.known((*at, "with", name), ours, rows, "is {}, which is not an input here", NAME_ONE)
     for name, row in theirs.items():
         is_needed = row.get("required") is True and row.get("type") != "connection" and "default" not in row
         if is_needed and name not in filled:
@@ -225,7 +223,7 @@ def limits(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> No
         return
     label, labels, quotas = file.data.get("rate_limit"), common.get("labels"), common.get("quotas")
     if isinstance(label, str) and isinstance(labels, dict):
-        what = f"is {label!r}, which is not a label of connector.yaml's `limits`"
+        what = "is {}, which is not a label of connector.yaml's `limits`"
         file.known(("rate_limit",), label, labels, what, "Add it there.")
     for name, quota in quotas.items() if isinstance(quotas, dict) and file.whole("inputs") else ():
         if isinstance(quota, dict) and file.data.get("key") in quota.get("on", ()):

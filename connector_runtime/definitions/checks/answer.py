@@ -64,9 +64,8 @@ def _errors(file: CheckedFile, root: tuple[str, ...], kinds: tuple[str, ...]) ->
         at = (*root, "cases", index)
         _looks(file, (*at, "when"), case["when"], kinds)
         if case["when"] in earlier:
-            file.add(
-                (*at, "when"), "is never reached: an earlier case with the same `when` has no `text`; leave one out"
-            )
+            what = "is never reached: an earlier case with the same `when` has no `text`; leave one out"
+            file.add((*at, "when"), what)
         earlier += [case["when"]] if "text" not in case else []
         for slot in SLOT.findall(case.get("do", "")):
             if slot != "scopes" or not SCOPES & case.keys():

@@ -15,8 +15,9 @@ from ..compiler import PLAN_WORDS, choice_list, inline, rates, search, several
 from ..documents import Path
 from .answer import SLOT, template
 from .faults import PLACES, CheckedFile, References, listed
-from .tables import codec
+from .tables import NAME_ONE, NO_INPUT, codec
 
+NO_ACTION = "is {}, which is not in actions/"
 ADD_IT = "Add it there."
 ADD_OR_OMIT = "Add it, or leave it out."
 
@@ -57,7 +58,7 @@ def limits(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> No
                     file.known((*where, plan), plan, section.get("plans", []), "is not one of the `plans`", ADD_IT)
             for word, (known, what) in lists.items():
                 for index, item in enumerate(words.get(word, ())):
-                    file.known((*at, word, index), item, known, f"is {item!r}, which is not {what}", ADD_OR_OMIT)
+                    file.known((*at, word, index), item, known, f"is {{}}, which is not {what}", ADD_OR_OMIT)
             for limit in rates(by_plan).values():
                 daily = [rate for rate in limit if rate.seconds == DAY]
                 others = [rate for rate in limit if rate.seconds != DAY]
@@ -80,8 +81,8 @@ def choices(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> N
             except (LookupError, TypeError):
                 file.add((*at, "list"), "is not a `oneOf` list in a file of schemas/; write schemas/FILE#/$defs/NAME")
         else:
-            action, what = refs.action(raw["action"]), f"is {raw['action']!r}, which is not in actions/"
-            if file.known((*at, "action"), raw["action"], refs.actions, what, "Add it, or leave this list out."):
+            action, remedy = refs.action(raw["action"]), "Add it, or leave this list out."
+            if file.known((*at, "action"), raw["action"], refs.actions, NO_ACTION, remedy):
                 _source(file, at, raw, action)
             _fields(file, at, raw, action, refs)
         for name, entry in raw.get("parameters", {}).items():
@@ -90,7 +91,7 @@ def choices(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> N
                 what = f"is not used: say under `with` which input of {raw.get('action', 'the action')} it fills"
                 file.add(where, what)
             if (source := entry.get("choices_from")) is not None:
-                what = f"is {source!r}, which is not one of these lists"
+                what = "is {}, which is not one of these lists"
                 file.known((*where, "choices_from"), source, lists, what, "Add it here.")
 
 
@@ -139,8 +140,7 @@ def _fields(file: CheckedFile, at: Path, raw: Mapping[str, Any], action: Mapping
         for text in several(raw.get(word, ())):
             names = template(file, (*at, word), text)
             for name in sorted(names) if fields else ():
-                what = f"names {name!r}, which is not a field of an item"
-                is_known = file.known((*at, word), name, fields, what, "Name one that is.")
+                is_known = file.known((*at, word), name, fields, "names {}, which is not a field of an item", NAME_ONE)
                 if is_known and isinstance(fields[name], dict) and fields[name].get("x-secret") is True:
                     file.add((*at, word), f"would show {name!r}, which is a secret; name another field")
 
@@ -185,18 +185,17 @@ def test(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> None
     """Report unknown actions and inputs in a connection's test, and an unknown level."""
     section = file.part("test")
     if (action := section.get("action")) is not None:
-        what = f"is {action!r}, which is not in actions/"
-        file.known(("test", "action"), action, refs.actions, what, "Add it, or name another.")
+        file.known(("test", "action"), action, refs.actions, NO_ACTION, "Add it, or name another.")
     levels = refs.common.get("levels", {})
     rules = levels.items() if isinstance(levels, dict) else ()
     preferred = [name for name, rule in rules if "preferred_scope_pattern" in rule]
     if isinstance(level := file.data.get("account_wide"), str):
-        what = f"is {level!r}, which is not a level of connector.yaml with a `preferred_scope_pattern`"
+        what = "is {}, which is not a level of connector.yaml with a `preferred_scope_pattern`"
         file.known(("account_wide",), level, preferred, what, "Name one, or write true.")
     for word in ("identity", "account", "user") if file.sound("inputs") else ():
         place, _, name = section.get(word, "").partition(".")
         if place == "input":
-            file.known(("test", word), name, rows, f"names {name!r}, which is not an input here", "Name one.")
+            file.known(("test", word), name, rows, NO_INPUT, "Name one.")
 
 
 def oauth(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> None:

@@ -57,10 +57,10 @@ class CheckedFile:
         return f" (from rows.{name} in connector.yaml)" if path[2] in (self.shared.get(name) or ()) else ""
 
     def known(self, path: Path, name: str, known: Iterable[str], what: str, otherwise: str = "") -> bool:
-        """True if a name is known. If not, add the fault `what` with the nearest name or `otherwise` as its remedy."""
+        """True if a name is known. If not, add the fault `what`, in which `{}` is the name, and a remedy."""
         names = list(known)
         if name not in names:
-            self.add(path, f"{what}.{nearest(name, names, otherwise)}")
+            self.add(path, f"{what.replace('{}', repr(name))}.{nearest(name, names, otherwise)}")
         return name in names
 
     def sound(self, *path: str | int) -> bool:

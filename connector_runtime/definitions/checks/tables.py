@@ -22,7 +22,7 @@ RESERVED = (  # the command line's own options, and the tools' own arguments
     "recover",
 )  # fmt: skip
 
-NAME_ONE = "Name one that is."
+NO_INPUT, NAME_ONE = "names {}, which is not an input here", "Name one that is."
 _PAIRS = (("minimum", "maximum"), ("minLength", "maxLength"), ("minItems", "maxItems"))
 FIXED = {"client": ("id", "secret"), "basic": ("user", "password"), "verify": ("secret",)}
 
@@ -79,9 +79,7 @@ def conditions(file: CheckedFile, rows: Mapping[str, Input], refs: References) -
             if "when" in warn:
                 condition(file, (*where, "when"), warn["when"], rows)
             for name in sorted(template(file, (*where, "says"), warn["says"])) if "{{" in warn["says"] else ():
-                is_known = file.known(
-                    (*where, "says"), name, file.inputs, f"uses {name!r}, which is not an input", NAME_ONE
-                )
+                is_known = file.known((*where, "says"), name, file.inputs, "uses {}, which is not an input", NAME_ONE)
                 if is_known and name in rows and rows[name].type == "secret":
                     file.add((*where, "says"), f"would show '{name}', which is secret; leave it out")
         for name in several(raw.get("was", ())):
@@ -187,9 +185,8 @@ def _words(file: CheckedFile, at: Path, raw: Mapping[str, Any], row: Input) -> N
     if row.fills_in and (row.required or row.only_when is not None):
         file.add((*at, "default"), "fills in a required input, which must have `required: true` and no `only_when`")
     if row.has_default and row.type == "secret":
-        file.add(
-            (*at, "default"), "is in a file that anyone can read, so a secret must not have a default: leave it out"
-        )
+        what = "is in a file that anyone can read, so a secret must not have a default: leave it out"
+        file.add((*at, "default"), what)
     if row.clear and always:
         file.add((*at, "clear"), "clears a required input; leave out `clear` or `required`")
     if row.clear == ([],) and single:
@@ -220,7 +217,7 @@ def condition(file: CheckedFile, at: Path, raw: Any, rows: Mapping[str, Input], 
         row = rows.get(test.name)
         values = [value for value in test.values if value is not None]
         remedy = "Write `true`." if (at[-1], test.name) == ("required", "yes") else NAME_ONE
-        if not file.known(at, test.name, file.inputs, f"names {test.name!r}, which is not an input here", remedy):
+        if not file.known(at, test.name, file.inputs, NO_INPUT, remedy):
             continue
         if test.name == subject:
             file.add(at, "depends on its own input; name another")
