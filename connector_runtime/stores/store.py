@@ -15,12 +15,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
+from itertools import islice
 from math import inf
 from typing import Any, TypeVar
 from urllib.parse import quote
 
 from ..errors import InputError, Problem, StoreError
-from ..structs import shows
+from ..structs import Struct, shows
 
 T = TypeVar("T")
 LONGEST_PART = 200  # characters of a URL-encoded name, so that two names and a prefix fit into a key
@@ -43,8 +44,7 @@ if hasattr(os, "register_at_fork"):
 
 
 @shows("version")
-@dataclass(frozen=True, slots=True, repr=False)
-class Entry:
+class Entry(Struct):
     """A value of a store and its version. Versions are never reused, even if a key is deleted and written again."""
 
     value: bytes
@@ -100,10 +100,9 @@ class Store(ABC):
     def close(self) -> None:
         """Close files and sockets."""
 
-    def walk(self, prefix: str) -> Iterator[tuple[str, Entry]]:
-        """Yield every entry whose key begins with `prefix`, in key order, reading page by page."""
-        after = ""
-        while page := self.scan(prefix, after):
+    def walk(self, prefix: str, after: str = "", size: int = 100) -> Iterator[tuple[str, Entry]]:
+        """Yield every entry whose key begins with `prefix` and sorts after `after`, in pages of `size` entries."""
+        while page := self.scan(prefix, after, size):
             yield from page
             after = page[-1][0]
 
@@ -133,18 +132,17 @@ class Store(ABC):
         self, prefix: str, read: Callable[[bytes], T], after: str = "", limit: int | None = None
     ) -> Iterator[tuple[str, T, Entry]]:
         """Yield key, decoded value and entry of up to `limit` entries. Entries that `read` rejects are set aside."""
-        left = inf if limit is None else limit
-        while left > 0 and (page := self.scan(prefix, after, limit or 100)):
-            for after, entry in page:
+
+        def readable() -> Iterator[tuple[str, T, Entry]]:
+            for key, entry in self.walk(prefix, after, limit or 100):
                 try:
                     value = read(entry.value)
                 except UNREADABLE:
-                    self.set_aside(after, entry)
-                    continue
-                yield after, value, entry
-                left -= 1
-                if not left:
-                    return
+                    self.set_aside(key, entry)
+                else:
+                    yield key, value, entry
+
+        return islice(readable(), limit)
 
     def value(self, key: str, read: Callable[[bytes], T]) -> tuple[T, Entry] | None:
         """Return a decoded value with its entry, or None. Raises `DamagedEntry`, even if the entry was set aside."""
