@@ -187,15 +187,13 @@ class Session:
             if problems:
                 raise InputError.of(key, problems)
             bound = inputs if isinstance(inputs, BoundInputs) else action.bind(inputs, clear, extra)
-            if self._kind is not None:
-                refuse_values(self._kind, key, bound.values)
+            refuse_values(self._kind, key, bound.values)
             seconds = self._deadline if deadline is None else deadline
             is_observed = self._observe is not None or logger.isEnabledFor(logging.DEBUG)
             shared = (self._account, is_observed, self._caller, largest)
             terms = CallTerms(limit, cursor, self._retries, seconds, idempotency_key, *shared)
             if recover and action.recover is not None:
-                other = connector.action(action.recover.action)
-                return action, recovering(action, bound, terms, other)
+                return action, recovering(action, bound, terms, connector.action(action.recover.action))
             return action, exchange(action, bound, terms)
 
     def choices(
@@ -319,20 +317,15 @@ def _is_line(text: Any) -> bool:
     return isinstance(text, str) and text != "" and re.search(HEADER_VALUE, text) is not None
 
 
-def _guarded(connection: Grants) -> Grants:
-    """Guard a stored connection, because its bugs are the connector's. A caller's own function is not guarded."""
-
-    def granted(rejected: Mapping[str, str] | None) -> Any:
-        with Guard():
-            return connection(rejected)
-
-    return granted
-
-
 def _grants(connector: Connector, token: Any, connection: Any) -> Grants:
     """Return the function that supplies the connection's values, perhaps as an awaitable, from a client's arguments."""
     if callable(connection):
-        return connection if getattr(connection, "kind", None) is None else _guarded(connection)
+
+        def guarded(rejected: Mapping[str, str] | None) -> Any:
+            with Guard():  # because a stored connection's bugs are the connector's, unlike those of a caller's function
+                return connection(rejected)
+
+        return connection if getattr(connection, "kind", None) is None else guarded
     if connection is not None:
         values = checked(connector.profile, connection)
         return lambda rejected: values

@@ -21,7 +21,7 @@ from ..language.schema_faults import nearest
 from ..model import Connection
 from ..sentences import Sentence
 from ..stores.store import DamagedEntry, Store, key_part
-from ..structs import shows
+from ..structs import Struct, shows
 from . import oauth, oauth_requests, scopes
 from .oauth import AsyncStoredConnection, Health, StoredConnection
 from .oauth_requests import App, ConnectionRecord, Tokens
@@ -277,9 +277,8 @@ class Connections:
         return row[0]
 
     def _write(self, name: str, app: App, tokens: Tokens) -> str:
-        now, kind = time.time(), app.kind.key
-        record = ConnectionRecord(kind=kind, values=app.values, origin=app.origin, tokens=tokens, connected_at=now)
-        content = record.write()
+        fields: Any = {"kind": app.kind.key, "values": app.values, "origin": app.origin, "tokens": tokens}
+        content = ConnectionRecord(**fields, connected_at=time.time()).write()
         self._store.update(self._key(name), lambda old: content)
         return name
 
@@ -301,8 +300,7 @@ def _summary(name: str, record: ConnectionRecord) -> ConnectionSummary:
 
 
 @shows("step", "state")
-@dataclass(frozen=True, slots=True, repr=False)
-class CheckResult:
+class CheckResult(Struct):
     """The result of one check: `state` is ok, warning or fault, `says` the finding, and `do` the remedy."""
 
     step: str

@@ -29,7 +29,7 @@ from ..perform import HANDLERS, Handlers, perform
 from ..sentences import Sentence
 from ..steps import Acquire, Read, Release, Send, Write
 from ..stores.store import UNREADABLE, DamagedEntry, Entry, Store
-from ..structs import shows
+from ..structs import Struct, shows
 from . import oauth_requests
 from .oauth_requests import App, ConnectionRecord, Renewal, Tokens, app as app
 from .scopes import missing
@@ -41,9 +41,7 @@ REQUEST_PHASES = 3  # of a token request, at most; a renewal's lease lasts four
 WRITE_ATTEMPTS = 3  # for a new pair of tokens
 
 
-@shows()
-@dataclass(frozen=True, slots=True, repr=False)
-class Authorization:
+class Authorization(Struct):
     """A sign-in that has begun. Keep `state` and `verifier` until the callback, and use them only once."""
 
     url: str
@@ -89,8 +87,7 @@ def exchange_code(app: App, code: str, redirect_uri: str, verifier: str, *, seco
 
     Raises `AuthError` with a remedy if the vendor refuses, and `TransportError` if no readable response arrives.
     """
-    request = app.code_request(code, redirect_uri, verifier, seconds)
-    return _tokens(app, request, seconds, None, (code, verifier))
+    return _tokens(app, app.code_request(code, redirect_uri, verifier, seconds), seconds, None, (code, verifier))
 
 
 def obtain(app: App, scopes: Iterable[str] = (), *, seconds: float = SECONDS) -> Tokens:
@@ -256,8 +253,7 @@ class StoredConnection:
     def _renew(self, rejected: Mapping[str, str] | None) -> Mapping[str, str]:
         record: ConnectionRecord
         with self._lock, ExitStack() as stack:
-            if self._unsaved:
-                self._put_unsaved()  # writes nothing if another process has written meanwhile
+            self._put_unsaved()  # writes nothing if another process has written meanwhile
 
             def acquire(step: Acquire) -> bool:
                 lease = self._store.lease(f"lease/{self._key}", 4 * self._seconds)

@@ -28,7 +28,7 @@ from typing import Any, TypeVar, cast
 from ..errors import ConnectorError, InputError, PayloadError, Problem, SignatureError, StoreError
 from ..stores.databases import open_store
 from ..stores.store import Store
-from ..structs import shows
+from ..structs import Struct, shows
 from .inbox import Inbox, InboxEntry
 from .webhook import Headers, Notification, Secrets, Trigger, UrlValidation, usable
 
@@ -47,8 +47,7 @@ logger = logging.getLogger("connector_runtime")
 
 
 @shows("status")
-@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
-class Reply:
+class Reply(Struct):
     """The response to a webhook: an HTTP status, and a body that is JSON or empty."""
 
     status: int
@@ -298,13 +297,10 @@ class Deliveries:
             while not self._queue.empty():
                 await self._release(self._queue.get_nowait())
 
-    async def run_once(self) -> int:
-        """Deliver the events that are due now, one after another; return the number of attempts."""
-        count = 0
+    async def run_once(self) -> None:
+        """Deliver the events that are due now, one after another."""
         while events := await stored(self._inbox.take, self._clock(), self._pace.lease, 1):
             await self._deliver(events[0])
-            count += 1
-        return count
 
     async def _look(self) -> None:
         """Fill the queue with events that other processes left or that are due again."""

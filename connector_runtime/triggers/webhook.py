@@ -22,7 +22,7 @@ from ..language.places import at, dig, text_of
 from ..language.schema_faults import nearest
 from ..model import Condition, Input, Json
 from ..sentences import Sentence
-from ..structs import shows
+from ..structs import Struct, shows
 from .events import Event, catalogued
 
 Headers = Mapping[str, str] | Iterable[tuple[str | bytes, str | bytes]]
@@ -30,7 +30,6 @@ OneOrMore = str | Sequence[str]  # one secret, or several during a rotation
 Secrets = OneOrMore | Mapping[str, OneOrMore]  # for all apps, or by client id
 Source = tuple[str, tuple[str, ...]]  # ("header", ("x-event",)) or ("body", ("payload", "object", "id"))
 
-_is_number = re.compile("[0-9]{1,15}").fullmatch
 VENDOR_ONLY = "Only the vendor's own requests are accepted."
 OWN = {
     "event": (Sentence("Event"), Sentence("The event's name; * stands for any text, as in meeting.*")),
@@ -111,7 +110,7 @@ class SignatureScheme:
     def _timestamp(self, text: str) -> str:
         if not text:
             raise SignatureError(f"There is no {self._where}.", hint=VENDOR_ONLY)
-        if not _is_number(text):
+        if not re.fullmatch("[0-9]{1,15}", text):
             raise SignatureError(f"The {self._where} is not a number.")
         return text
 
@@ -126,8 +125,7 @@ class SignatureScheme:
 
 def usable(secrets: Secrets) -> dict[str, str | None]:
     """Return the stripped secrets, each with its app's client id or None. Raises `InputError` for unusable secrets."""
-    apps: dict[str, str | None] = {}
-    problems: list[Problem] = []
+    apps, problems = dict[str, str | None](), list[Problem]()
     for app, own in ((secrets or {"": ""}) if isinstance(secrets, Mapping) else {"": secrets}).items():
         where = f"secrets.{app}" if app else "secrets"
         for secret in [own] if isinstance(own, str) else list(own or ()) or [""]:
@@ -149,17 +147,14 @@ def sources(raw: str | Iterable[str]) -> tuple[Source, ...]:
     return tuple((kind, (rest.lower(),) if kind == "header" else tuple(rest.split("."))) for kind, _, rest in parts)
 
 
-@shows()
-@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
-class UrlValidation:
+class UrlValidation(Struct):
     """A challenge, which has no event. Respond with 200 and `response` as JSON to prove that the address is ours."""
 
     response: dict[str, str]
 
 
 @shows("event", "time")
-@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
-class Notification:
+class Notification(Struct):
     """One verified event.
 
     `event` is its name ("" if it has none), `time` its time, `account` and `object` the ids of its account and subject
@@ -176,13 +171,13 @@ class Notification:
     repeat: str | None
     event_id: str
     disconnects: bool
+    payload: dict[str, Json]
+    body: bytes
+    headers: Mapping[str, str]  # only those that describe the event, with lower-case names
     objects: frozenset[str] = frozenset()
     users: frozenset[str] = frozenset()
     app: str | None = None
     sender: str | None = None
-    payload: dict[str, Json]
-    body: bytes
-    headers: Mapping[str, str]  # only those that describe the event, with lower-case names
 
     @property
     def head(self) -> dict[str, str | None]:
