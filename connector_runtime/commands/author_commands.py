@@ -52,8 +52,7 @@ def diff(context: Context, arguments: list[str]) -> int:
 
 def new(context: Context, arguments: list[str]) -> int:
     """Write the first draft of an action to actions/ACTION.yaml, and print what is left to do."""
-    example = "new delete-meeting --from openapi.json --operation meetingDelete"
-    command = parser(context, "new", new.__doc__, example)
+    command = parser(context, "new", new.__doc__, "new delete-meeting --from openapi.json --operation meetingDelete")
     command.add_argument("action", metavar="ACTION", help="the key of the new action, such as delete-meeting")
     command.add_argument("--from", metavar="FILE", dest="source", help="draft it from this OpenAPI document")
     command.add_argument("--operation", metavar="ID", help="the operation's id in the document, or 'GET /users'")

@@ -114,8 +114,7 @@ def parse(
 
 def _extra(texts: Iterable[str]) -> tuple[dict[str, Any] | None, list[Problem]]:
     """The values of `--extra PLACE=VALUE` by place; a value that is not JSON is text."""
-    extra: dict[str, Any] = {}
-    problems: list[Problem] = []
+    extra, problems = dict[str, Any](), list[Problem]()
     for place, equals, value in (text.partition("=") for text in texts):
         try:
             extra[place] = json.loads(value)

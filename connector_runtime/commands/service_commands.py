@@ -9,7 +9,7 @@ import time
 from argparse import Namespace
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import ExitStack, asynccontextmanager, closing, contextmanager
-from dataclasses import dataclass, field
+from functools import partial
 from importlib.util import find_spec
 from socket import socket
 from typing import TYPE_CHECKING, Any
@@ -32,6 +32,7 @@ from .webhook_commands import secrets_of
 if TYPE_CHECKING:
     from ..mcp.tools import ToolFilter
     from ..stores.store import Store
+    from .context import Load
 
 PORT = 8300
 MCP_PORT = 8400
@@ -50,20 +51,11 @@ SETTINGS: dict[str, tuple[Callable[[str], Any], str, str]] = {  # options of `se
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class AppFactory:
-    """Makes the app in each worker. Workers get it through a pipe, as process arguments would show its secrets."""
-
-    make: Callable[..., Any]  # (connector, store=, **options) -> app
-    load: Callable[[str | None], Connector]
-    store: str | None
-    keys: str | None = field(repr=False)
-    options: Mapping[str, Any] = field(repr=False)
-
-    def __call__(self) -> Any:
-        connector = self.load(None)
-        store = databases.open_vault(f"{connector.key}-connector", self.store, self.keys)
-        return self.make(connector, store=store, **self.options)
+def _made(make: Callable[..., Any], load: Load, store: str | None, keys: str | None, options: Mapping[str, Any]) -> Any:
+    """Make the app in a worker, which gets these arguments through a pipe, where no other process can read them."""
+    connector = load(None)
+    vault = databases.open_vault(f"{connector.key}-connector", store, keys)
+    return make(connector, store=vault, **options)
 
 
 @contextmanager
@@ -92,8 +84,7 @@ def serve_app(
     """Print `says`, then serve the app that `make` returns for a store and options, until interrupted."""
     from ..service.serving import serve as serve_at
 
-    keys = context.setting("connector_key")
-    factory = AppFactory(make=make, load=context.load, store=store, keys=keys, options=options)
+    factory = partial(_made, make, context.load, store, context.setting("connector_key"), options)
     factory()  # errors should appear here, not in a worker
     say(says)
     serve_at(factory, options["settings"].timeout, port, workers)

@@ -117,8 +117,7 @@ def listen(context: Context, arguments: list[str]) -> None:
             for owner in [] if store is None else end(context.load(None), store, event, trusted=True):
                 say(f"{owner.name} has ended, because its user removed the app.")
 
-    terms: dict[str, Any] = {"filter": patterns, "disconnect": disconnect}
-    app = webhook_app(trigger, secrets, show, store=MemoryStore(), **terms)
+    app = webhook_app(trigger, secrets, show, store=MemoryStore(), filter=patterns, disconnect=disconnect)
     with listening_socket(chosen.address, chosen.port) as port:
         url = f"http://{chosen.address}:{port.getsockname()[1]}/"
         say(f"Listening at {url}; press Ctrl-C to stop. In another terminal:\n")
@@ -137,8 +136,7 @@ def send_event(context: Context, arguments: list[str]) -> None:
     chosen = command.parse_args(arguments)
     trigger = _trigger(context)
     secret = next(iter(_secrets(context, trigger).values()))[0]
-    token = token_urlsafe(16)
-    challenge = trigger.challenge(token)
+    challenge = trigger.challenge(token_urlsafe(16))
     if challenge and trigger.read(challenge[0], {}).event == chosen.name:
         body, expected = challenge[0], challenge[1](secret)
     else:

@@ -96,7 +96,11 @@ def service_app(
         for key, secrets in (webhook_secrets or {}).items()
     }
     if handler is None and not shared.is_local:
-        check_apps(webhook_secrets or {})
+        what = 'belong to no app, so no tenant could read the events: set them by client id, {"CLIENT_ID": "SECRET"}'
+        fixed = {key: secrets for key, secrets in (webhook_secrets or {}).items() if not callable(secrets)}
+        plain = [key for key, secrets in fixed.items() if None in usable(secrets).values()]
+        if plain:
+            raise InputError.of("the service", [Problem(f"webhook_secrets.{key}", what) for key in plain])
     profile = connector.profile
     texts: Any = {"title": profile.label, "version": profile.version, "description": profile.description}
     off: Any = dict.fromkeys(("docs_url", "redoc_url", "openapi_url"))  # load from other hosts; own route below
@@ -123,14 +127,6 @@ def service_app(
 
     app.openapi = openapi  # type: ignore[method-assign]
     return app
-
-
-def check_apps(webhook_secrets: Mapping[str, SecretSource]) -> None:
-    """Raise `InputError` for secrets without a client id, because no tenant would be entitled to their events."""
-    what = 'belong to no app, so no tenant could read the events: set them by client id, {"CLIENT_ID": "SECRET"}'
-    plain = [key for key, secret in webhook_secrets.items() if not callable(secret) and None in usable(secret).values()]
-    if plain:
-        raise InputError.of("the service", [Problem(f"webhook_secrets.{key}", what) for key in plain])
 
 
 @router.get("/catalogue", responses=DOCUMENT, summary="The whole catalogue")

@@ -249,10 +249,9 @@ class RequestContext:
 
     def failure(self, error: BaseException) -> ServiceRefusal:
         """Log where an unforeseen error arose, but not its message, which may quote inputs. Return the refusal."""
-        frames = [
-            f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)
-        ]
-        fields = {"request_id": self.request_id, "route": self.route, "error": type(error).__name__, "at": frames[-8:]}
+        frames = traceback.extract_tb(error.__traceback__)[-8:]
+        at = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
+        fields = {"request_id": self.request_id, "route": self.route, "error": type(error).__name__, "at": at}
         logger.error("failure", extra={"fields": fields})
         return ServiceRefusal("internal", Sentence("The service failed."), hint=Sentence("Its log says why."))
 
@@ -261,8 +260,7 @@ class RequestContext:
         settings = self.service.settings
         if self.is_complete or self.status:
             return await self.receiving()
-        if self.length > self.body_limit:
-            raise too_large(self.body_limit)
+        self._check_size()
         if not self.places and max(self.length, self.size) > SMALL_BODY:
             self.enter(None)
         try:
@@ -274,9 +272,13 @@ class RequestContext:
         if message["type"] == "http.request":
             self.size += len(message.get("body", b""))
             self.is_complete = not message.get("more_body", False)
-            if self.size > self.body_limit:
-                raise too_large(self.body_limit)
+            self._check_size()
         return message
+
+    def _check_size(self) -> None:
+        if max(self.length, self.size) > self.body_limit:
+            what = Sentence("The body is larger than {most} bytes.", most=self.body_limit)
+            raise ServiceRefusal("too_large", what, headers={"Connection": "close"})
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -371,11 +373,6 @@ def check_origin(scope: Scope, public_url: str | None = None) -> None:
     if b"origin" in headers and (headers[b"origin"].partition("://")[2] or "null") not in own:
         hint = Sentence("Call it from a program, or through a proxy of your own.")
         raise ServiceRefusal("forbidden", Sentence("Requests from pages of other origins are refused."), hint=hint)
-
-
-def too_large(limit: int) -> ServiceRefusal:
-    what = Sentence("The body is larger than {most} bytes.", most=limit)
-    return ServiceRefusal("too_large", what, headers={"Connection": "close"})
 
 
 _bearer = HTTPBearer(auto_error=False, description="An API key, created with the command `api-key create`.")

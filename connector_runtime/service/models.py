@@ -109,12 +109,6 @@ class RunMeta(BaseModel):
     request_id: str
 
 
-class ChoiceAnswer(BaseModel):
-    value: Any
-    label: str
-    description: str | None = None
-
-
 def shape(name: str, doc: str | None = None, /, *, like: type | None = None, **fields: Any) -> type[BaseModel]:
     """Return the model of a response with the fields of the record type `like` and with `fields`, all required."""
     types = {**(get_type_hints(like) if like is not None else {}), **fields}

@@ -175,8 +175,7 @@ class Idempotency:
                 raise ServiceRefusal("in_flight", what, hint=hint, retriable=True, retry_after=2)
             if has_begun and effect != "read":
                 what = Sentence("The first request with this idempotency key was cut off, and may have been done.")
-                hint = CHECK_FIRST
-                raise ServiceRefusal("may_have_been_done", what, hint=hint, may_have_been_done=True)
+                raise ServiceRefusal("may_have_been_done", what, hint=CHECK_FIRST, may_have_been_done=True)
             version = self._store.put(place, json_text.write(running), version)
             if version is None:  # another request has written, so this lease had expired
                 what = Sentence("Another request took this key.")
@@ -198,8 +197,7 @@ class Idempotency:
             what = Sentence("The stored record of this idempotency key is damaged.")
             if effect == "read":
                 raise ServiceRefusal("key_reused", what, hint=Sentence("Use a new key.")) from None
-            hint = CHECK_FIRST
-            raise ServiceRefusal("may_have_been_done", what, hint=hint, may_have_been_done=True) from None
+            raise ServiceRefusal("may_have_been_done", what, hint=CHECK_FIRST, may_have_been_done=True) from None
         if record and running["at"] >= record["at"] + RETENTION:
             record = {}
         if record and record["mark"] != running["mark"]:

@@ -34,7 +34,7 @@ from ..model import Connection, Page
 from ..sentences import Sentence
 from . import models, problems
 from .gate import Context, RequestContext, context_of
-from .models import shape
+from .models import WarningBody, shape
 from .problems import ServiceRefusal, check_known
 from .records import LARGEST, FirstAnswer, RunLock
 from .state import Service, named, within
@@ -46,12 +46,11 @@ logger = logging.getLogger("connector_runtime.service")
 router = APIRouter(prefix="/v1", tags=["runs"])
 connection_router = APIRouter(prefix="/v1", tags=["connection"])
 PREVIEW = "The request that a run would send; secrets are `***`."
-Preview = shape(
-    "Preview", PREVIEW, method=str, url=str, headers=dict[str, str], body=Any, warnings=list[models.WarningBody]
-)
+Preview = shape("Preview", PREVIEW, method=str, url=str, headers=dict[str, str], body=Any, warnings=list[WarningBody])
 RunAnswer = shape("RunAnswer", "The result of a run.", data=Any, meta=models.RunMeta)
 PAGE = "A page of choices; `cursor` leads to the next."
-ChoicesAnswer = shape("ChoicesAnswer", PAGE, choices=list[models.ChoiceAnswer], cursor=str | None)
+ChoiceAnswer = shape("ChoiceAnswer", value=Any, label=str, description=str | None)
+ChoicesAnswer = shape("ChoicesAnswer", PAGE, choices=list[ChoiceAnswer], cursor=str | None)  # type: ignore[valid-type]
 KEY = "A string that you choose for this operation; a repeated request with it gets the first response."
 KEY_HEADER = Header(alias="Idempotency-Key", min_length=1, max_length=255, pattern=r"^[\x21-\x7e]+$", description=KEY)
 IdempotencyKey = Annotated[str | None, KEY_HEADER]
@@ -61,8 +60,7 @@ HEALTH = (
 )
 ConnectionAnswer = shape("ConnectionAnswer", HEALTH, like=ConnectionSummary, expires_at=str | None)
 ConnectionsAnswer = shape("ConnectionsAnswer", connections=list[ConnectionAnswer])  # type: ignore[valid-type]
-TEST = "The outcome of a connection's test; `error` is as in a problem."
-HealthAnswer = shape("HealthAnswer", TEST, like=Health)
+HealthAnswer = shape("HealthAnswer", "The outcome of a connection's test; `error` is as in a problem.", like=Health)
 SIGN_IN = "The address for the person's browser; once the browser has returned, the connection exists."
 SignInAnswer = shape("SignInAnswer", SIGN_IN, name=str, kind=str, authorize_url=str)
 DeletedAnswer = shape("DeletedAnswer", "`revoked` is true if the vendor has revoked the tokens.", revoked=bool)
@@ -75,8 +73,7 @@ async def preview(key: str, context: Context) -> Response:
     action = context.action(key)
     body = await context.read(models.PreviewRequest)
     base_url = context.service.settings.base_url
-    options: Any = {"clear": body.clear, "extra": body.extra, "base_url": base_url}
-    request = await context.aside(action.preview, body.inputs, **options)
+    request = await context.aside(action.preview, body.inputs, clear=body.clear, extra=body.extra, base_url=base_url)
     return answer(await context.write(request))
 
 
@@ -87,10 +84,8 @@ async def run(key: str, context: Context, idempotency_key: IdempotencyKey = None
     if idempotency_key is None:
         return answer(await run.answer())
     service, tenant, action = context.service, context.tenant, run.action
-    request = {
-        "action": key,
-        **run.body.model_dump(exclude={"deadline", "extra"} if not run.body.extra else {"deadline"}),
-    }
+    ignored = {"deadline"} if run.body.extra else {"deadline", "extra"}
+    request = {"action": key, **run.body.model_dump(exclude=ignored)}
     effect = await run.effect()
     lock = await service.in_store(tenant, service.idempotency.begin, tenant, idempotency_key, request, effect)
     if isinstance(lock, FirstAnswer):
@@ -148,8 +143,7 @@ async def stream(key: str, context: Context) -> Response:
 )
 async def choices(key: str, input: str, context: Context) -> Response:
     """A page of an input's choices, which may depend on a search and on other inputs."""
-    action = context.action(key)
-    check_known("input", input, action.by_name)
+    check_known("input", input, context.action(key).by_name)
     body = await context.read(models.ChoicesRequest)
     async with context.service.lend(context.tenant, body.connection, needed=False) as client:
         options = body.model_dump(exclude={"connection"}) | {"locale": context.connector.locale}
@@ -412,9 +406,8 @@ def _kind(service: Service, body: models.ConnectionRequest) -> tuple[Connection,
     kind, origin = service.connector.connections[body.kind], body.oauth_url
     origins = list((kind.oauth or {}).get("origins", {}))
     if origin is not None and origin.rstrip("/") not in origins:
-        what = Sentence("must be left out")
-        if origins:
-            what = Sentence("must be one of {values}", values=tuple(origins))
+        one_of = Sentence("must be one of {values}", values=tuple(origins))
+        what = one_of if origins else Sentence("must be left out")
         raise InputError.of(subject(kind), [Problem("oauth_url", what)])
     return kind, service.settings.oauth_url if origin is None else origin
 

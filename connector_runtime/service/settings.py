@@ -8,10 +8,9 @@ from typing import Any
 
 from ..errors import InputError, Problem
 from ..language import hosts
-from ..model import ActionSpec
+from ..model import DAY, ActionSpec
 from ..structs import shows
 
-DAY = 86400.0
 MAX_COUNT = 2**40
 MAX_RETRIES = 100
 COUNTS = ("body", "files", "webhook_body", "concurrency", "tenant_concurrency", "unknown_concurrency", "clients")
