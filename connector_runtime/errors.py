@@ -142,9 +142,8 @@ class InputError(ConnectorError, kind="input", http_status=422):
         message = Sentence("{total} with the inputs of {subject}:", total=total, subject=subject)
         if count > MOST:
             message = Sentence("{total} with the inputs of {subject}, the first {most}:", most=MOST, **message.slots)
-        longest = LONGEST * 4
-        listed = [p.replace(where=p.where[:LONGEST]) for p in every[:MOST]]
-        listed = [p if len(p.what) <= longest else p.replace(what=p.what[:longest]) for p in listed]
+        shown, longest = every[:MOST], LONGEST * 4
+        listed = [Problem(p.where[:LONGEST], p.what if len(p.what) <= longest else p.what[:longest]) for p in shown]
         return cls(message, problems=listed)
 
 

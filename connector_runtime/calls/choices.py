@@ -54,8 +54,7 @@ class Browse:
         self, spec: ActionSpec | None, lister: ActionSpec, entered: Mapping[str, Any], parameters: Mapping[str, Any]
     ) -> tuple[dict[str, Any], list[Problem]]:
         """Return the inputs of the list's action, and a problem for each field that must be filled in first."""
-        inputs: dict[str, Any] = {}
-        missing: list[Problem] = []
+        inputs, missing = dict[str, Any](), list[Problem]()
         for target, name in self.source.fills.items():
             row = spec.inputs.get(name) if spec else None
             source = row or self.source.parameters.get(name)

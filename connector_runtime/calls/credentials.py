@@ -111,11 +111,8 @@ def lay_out(profile: Profile, base_url: str | None, granted: Mapping[str, str] |
     if kind is None and granted:
         names = tuple(sorted(granted))
         raise AuthError(Sentence("No kind of connection here has values named {names}.", names=names))
-    headers: bodies.Pairs = []
-    query: bodies.Pairs = []
-    shown: bodies.Pairs = []
-    basic: dict[str, str] = {}
-    secrets: list[str] = []
+    headers, query, shown = bodies.Pairs(), bodies.Pairs(), bodies.Pairs()
+    basic, secrets = dict[str, str](), list[str]()
     grants = kind.grants if kind else ()
     values = {grant.name: MASK for grant in grants if grant.required} if granted is None else granted
     for grant in (grant for grant in grants if grant.name in values):

@@ -86,8 +86,7 @@ def _file(spec: ActionSpec, rules: Files, entry: Mapping[str, Json], data: Json,
 
     name, was, url = named(rules.name) or "file", named(rules.was), url if isinstance(url, str) else ""
     waits = spec.profile.phrasebook.say(waits)
-    facts: dict[str, Any] = {"size": size, "id": id_, "waits": waits, "was": was, "action": spec.key, "token": token}
-    return File(name=name, type=type_, url=url, **facts)
+    return File(name=name, type=type_, url=url, size=size, id=id_, waits=waits, was=was, action=spec.key, token=token)
 
 
 # -- names -------------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from typing import Any, NamedTuple, TypedDict, Unpack
 
@@ -253,7 +253,7 @@ def pacer(connector: Any, *, account: str = "", **declared: Unpack[Declaration])
 
 
 def _used_up(what: str, hint: Sentence, until: float) -> QuotaReached:
-    at = datetime.fromtimestamp(until, UTC)
+    at = datetimes.of_epoch(until)
     hint = Sentence(hint.template, **hint.slots, time=f"{at:%Y-%m-%d %H:%M} UTC")
     return QuotaReached(what, hint=hint, retriable=True, retry_at=at)
 
