@@ -179,7 +179,8 @@ class Session:
         if idempotency_key is not None and not is_keyed:
             what = Sentence("has no effect: {vendor} accepts no idempotency key for this action; omit it")
             problems.append(Problem("idempotency_key", what))
-        if idempotency_key is not None and not _is_line(idempotency_key):
+        is_line = isinstance(idempotency_key, str) and idempotency_key and re.search(HEADER_VALUE, idempotency_key)
+        if idempotency_key is not None and not is_line:
             problems.append(Problem("idempotency_key", HEADER_LINE))
         if recover and action.recover is None:
             problems.append(Problem("recover", Sentence("has no effect for this action; omit it")))
@@ -311,10 +312,6 @@ def _option_problems(deadline: float | None, retries: int = 0) -> Iterator[Probl
     if deadline is not None and not (is_number and 0 < deadline <= LONGEST_WAIT):
         most = f"{LONGEST_WAIT:,}"
         yield Problem("deadline", Sentence("must be a number of seconds, more than 0 and at most {most}", most=most))
-
-
-def _is_line(text: Any) -> bool:
-    return isinstance(text, str) and text != "" and re.search(HEADER_VALUE, text) is not None
 
 
 def _grants(connector: Connector, token: Any, connection: Any) -> Grants:

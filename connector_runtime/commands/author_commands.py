@@ -119,8 +119,7 @@ def locale(context: Context, arguments: list[str]) -> None:
 
 def _folder_context(folder: Path) -> draft.FolderContext:
     """Return the parts of a folder that a draft follows. Files with faults count as empty: `check` reports them."""
-    scopes: dict[str, tuple[Any, ...]] = {}
-    labels: set[str] = set()
+    scopes, labels = dict[str, tuple[Any, ...]](), set[str]()
     for file in sorted(folder.glob("actions/*.yaml")):
         data = _plain(file)
         for kind, names in (data.get("scopes") or {}).items():

@@ -218,8 +218,7 @@ class Service:
             return stored, record
 
         stored, record = await self.in_store(tenant, named, read)
-        old = self._ready.pop(place, None)
-        ready = old
+        ready = old = self._ready.pop(place, None)
         if ready is None or ready.record.connected_at != record.connected_at:
             client = self._client(tenant, getattr(stored, self.connector.profile.limits.per), connection=stored)
             ready = _ReadyClient(client, stored, record)
