@@ -522,17 +522,17 @@ def test_what_was_connected_after_the_removal_is_kept(world: World) -> None:
     said = {"account_id": "acc1", "user_id": "u-ada", "client_id": "app-one", "event_ts": 0}
     at = int((record.connected_at - 60) * 1000)
     body = json.dumps({"event": "app_deauthorized", "payload": {**said, "event_ts": at}}).encode()
-    found = replace(world.connector.triggers["webhook"].read(body, {}, "app-one"))
+    found = world.connector.triggers["webhook"].read(body, {}, "app-one")
     assert owners.end(world.connector, world.store, found, trusted=False) == []
     assert world.record("one") == record
-    at_once = replace(found, time=datetime.fromtimestamp(record.connected_at, UTC))
+    at_once = found.replace(time=datetime.fromtimestamp(record.connected_at, UTC))
     world.store.update(
         Connections(world.connector, world.store, "one")._key("main"),
         lambda old: replace(ConnectionRecord.read(old or b""), connected_at=at_once.time.timestamp()).write(),  # type: ignore[union-attr]
     )
     (ended,) = owners.end(world.connector, world.store, at_once, trusted=False)
     assert (ended.tenant, ended.name, world.record("one").dead is None) == ("one", "main", False)
-    assert owners.end(world.connector, world.store, replace(found, time=None), trusted=False) == []
+    assert owners.end(world.connector, world.store, found.replace(time=None), trusted=False) == []
 
 
 def test_a_connection_that_is_deleted_while_it_is_ended_stays_deleted(world: World) -> None:
