@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Self
 
 from .sentences import Phrasebook
@@ -11,6 +11,7 @@ from .structs import Struct, shows
 
 Json = Any
 NOTHING: Mapping[str, Json] = {}
+READS = ("GET", "HEAD", "OPTIONS")
 MAX_KEYS = 8  # in a repr
 
 
@@ -478,7 +479,7 @@ class Request(Struct):
     headers: tuple[tuple[str, str], ...]
     content: bytes | None
     body: Json  # the content as readable data
-    call: Mapping[str, Json] = NOTHING
+    call: Mapping[str, Json] = field(default_factory=dict)
 
 
 @shows("status")

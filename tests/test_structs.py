@@ -54,11 +54,10 @@ def test_a_struct_equals_one_of_its_class_with_equal_fields_and_no_tuple(kind: A
 def test_a_struct_cannot_be_changed(kind: Any) -> None:
     one = kind(*kind.__match_args__)
     for name in (*kind.__match_args__, "another"):
-        with pytest.raises(AttributeError, match=f"{name} of a {kind.__name__} cannot be changed"):
+        with pytest.raises(AttributeError, match=f"cannot assign to field '{name}'"):
             setattr(one, name, 1)
-        with pytest.raises(AttributeError, match=f"{name} of a {kind.__name__} cannot be changed"):
+        with pytest.raises(AttributeError, match=f"cannot delete field '{name}'"):
             delattr(one, name)
-    assert not hasattr(one, "__dict__")
 
 
 def test_a_struct_takes_its_fields_in_order_or_by_name_with_their_defaults() -> None:

@@ -213,9 +213,6 @@ def _refused(subject: str, problems: list[Problem]) -> InputError:
     return InputError(Sentence("The choices of '{name}' cannot be shown:", name=subject), problems=problems)
 
 
-# -- a page's items as entries ---------------------------------------------------------------------------------------
-
-
 def entries(of: ChoiceList, items: Iterable[Json]) -> tuple[Choice, ...]:
     """Return the items of a list as choices with unconverted values, omitting items without a value."""
     choices = []

@@ -324,9 +324,6 @@ class Retries(NamedTuple):
         return min(first * doubled, LONGEST_PAUSE) * (0.5 + chance)
 
 
-# -- a create whose response was lost ----------------------------------------------------------------------------------
-
-
 def recovering(action: Action, bound: BoundInputs, terms: CallTerms, other: Action) -> Steps:
     """Carry out a create. If its response is lost, look for the object with the action `other` before resending.
 
@@ -406,9 +403,6 @@ def _is_same(item: Json, rule: Recover, sent: dict[str, Json], since: datetime) 
         if not conditions.same(theirs, ours):
             return False
     return True
-
-
-# -- one result of all pages -----------------------------------------------------------------------------------------
 
 
 def fold(pages: Iterable[Page], paging: Paging | None) -> Result:

@@ -89,9 +89,6 @@ def _file(spec: ActionSpec, rules: Files, entry: Mapping[str, Json], data: Json,
     return File(name=name, type=type_, url=url, size=size, id=id_, waits=waits, was=was, action=spec.key, token=token)
 
 
-# -- names -------------------------------------------------------------------------------------------------------------
-
-
 def safe_name(text: str) -> str:
     """Return text as a file name that every file system accepts, that stays in its folder and is not hidden.
 

@@ -17,14 +17,13 @@ from ..inputs.values import json_problems
 from ..language import expressions, hosts
 from ..language.codecs import writer
 from ..language.places import text_of
-from ..model import ActionSpec, Json, Place, Request
+from ..model import READS, ActionSpec, Json, Place, Request
 from ..sentences import Sentence
 from . import bodies
 from .credentials import Credentials
 
 NO_PLACE = (None, None)
 Write = Callable[[Any], Any]  # converts a value to the form that is sent
-READS = ("GET", "HEAD", "OPTIONS")
 _IN_URL = "/?%:@!$&'()*+,;=~-._[]"
 
 

@@ -10,9 +10,9 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..calls.render import READS
 from ..language import expressions, places
 from ..language.schema_faults import nearest
+from ..model import READS
 from .documents import Path
 
 Raw = Mapping[str, Any]

@@ -203,9 +203,6 @@ def _gathered(plan: DownloadPlan) -> list[SavedFile]:
     raise error.with_message(message, problems=[Problem(file.name, str(failure)) for file, failure in failed])
 
 
-# -- one file to disk ----------------------------------------------------------------------------------------------
-
-
 def save(plan: DownloadPlan, file: File, handlers: Handlers, pool: Pool | _Loop) -> int:
     """Save one file and return its size. Raises `CancelledError` at the next piece or pause once `stop` is set."""
     part, body = PartFile(plan.folder / file.name), _FileBody(pool)

@@ -272,9 +272,6 @@ def request(target: Address, credentials: Credentials, range_headers: Mapping[st
     return finished.replace(url=target.url, shown=target.shown, headers=tuple(headers), call={})
 
 
-# -- versions and ranges ---------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileVersion:
     """A file's version according to the vendor's headers. `of` identifies the file; `total` is its size in bytes."""
@@ -335,9 +332,6 @@ def rest(headers: Mapping[str, str], at: int, announced: int | None) -> int | No
     first, last, total = int(match[1]), int(match[2]), announced if match[3] is None else int(match[3])
     is_rest = first == at <= last and last + 1 == total and length(headers) in (None, last + 1 - at)
     return total if is_rest else None
-
-
-# -- addresses -------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)

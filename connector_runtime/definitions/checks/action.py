@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ...calls.render import READS
 from ...language import expressions, places
 from ...language.conditions import parse
 from ...language.schema_faults import nearest
-from ...model import Input, Place
+from ...model import READS, Input, Place
 from ...types.collections import GUARDED_HEADERS
 from ..compiler import RULES, sent_as, several
 from ..documents import Path

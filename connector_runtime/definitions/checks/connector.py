@@ -7,10 +7,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from ...calls.render import READS
 from ...language import hosts, places
 from ...language.schema_faults import nearest
-from ...model import DAY, Input, Place
+from ...model import DAY, READS, Input, Place
 from ..compiler import PLAN_WORDS, choice_list, inline, rates, search, several
 from ..documents import Path
 from .answer import SLOT, template
