@@ -190,3 +190,17 @@ def test_every_page_of_a_list_and_a_create_carry_it(make: Any, zoom: Any, connec
 def test_a_default_that_nobody_changed_does_not_stand_in_its_way(connector: Connector) -> None:
     problems = refused(connector, "create-meeting", {"body.settings.host_video": True}, host_video_on_start=False)
     assert list(problems) == ["extra.body.settings.host_video"], "the input is there to be used"
+
+
+def test_the_command_line_takes_places_with_json_or_text(run: Any) -> None:
+    arguments = ["preview", "create-meeting", "--user-id", "me", "--topic", "T", "--extra", "body.a=[1, true]"]
+    code, printed, _ = run(*arguments, "--extra", "query.b=two words", "--extra", "header.X-C==")
+    shown = json.loads(printed)
+    assert code == 0
+    assert shown["body"] == {"topic": "T", "a": [1, True]}
+    assert shown["url"].endswith("?b=two%20words") and shown["headers"]["X-C"] == "="
+    code, _, errors = run(*arguments, "--extra", "nonsense", "--extra", "body.topic=U")
+    assert code == 2
+    assert "--extra: is 'nonsense'; write it as PLACE=VALUE" in errors
+    assert "extra.body.topic: is set by the input 'Topic'" in errors
+    assert errors.count("nonsense") == 1

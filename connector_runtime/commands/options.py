@@ -117,7 +117,7 @@ def _extra(texts: Iterable[str]) -> tuple[dict[str, Any] | None, list[Problem]]:
     extra, problems = dict[str, Any](), list[Problem]()
     for place, equals, value in (text.partition("=") for text in texts):
         try:
-            extra[place] = json.loads(value)
+            extra |= {place: json.loads(value)} if equals else {}
         except (ValueError, RecursionError):
             extra[place] = value
         if not equals:
