@@ -92,7 +92,7 @@ def test_values_are_written_as_inputs_are(connector: Connector) -> None:
         ("raw-request", "body.x", "is set by the input 'Data': use that"),
         ("create-meeting", "header.User-Agent", "is a constant of this action: leave it out"),
         ("create-meeting", "header.authorization", "is set by the connection: leave it out"),
-        ("create-meeting", "header.X-A", "must be one line of printable ASCII text without blanks at its ends"),
+        ("create-meeting", "header.X-A", "must be one line of printable ASCII text without leading or trailing blanks"),
         *(
             ("create-meeting", place, "is not a place in this request: write body.a.b, query.x or header.X")
             for place in ("", "x", "body", "body.", "body.a.*", "path.user_id", "call.timeout", "request.method")

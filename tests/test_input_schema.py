@@ -277,7 +277,7 @@ def test_text_that_cannot_be_read_says_why(given: Input, value: str, faults: Any
         (
             row("string", to=to("header.X")),
             "a\nb",
-            "must be one line of printable ASCII text without blanks at its ends",
+            "must be one line of printable ASCII text without leading or trailing blanks",
         ),
         (row("string", choices=RED), "rde", "must be one of Red (red), Eight (8); it is \"rde\". Did you mean 'red'?"),
         (row("integer", choices=ONE_TWO), 5, "must be one of One (1), Last (-1); it is 5."),
@@ -303,7 +303,7 @@ def test_text_that_cannot_be_read_says_why(given: Input, value: str, faults: Any
         ),
         (row("json", schema={"type": "object"}), "x", 'must be an object written as JSON, such as {"key": "value"}'),
         (row("json", schema={"type": "array"}), {}, "must be a list, not an object"),
-        (row("string", collection="map"), 5, 'must be names with values, such as {"name": "value"}'),
+        (row("string", collection="map"), 5, 'must be name-value pairs, such as {"name": "value"}'),
     ],
 )
 def test_a_refusal_says_what_to_do(given: Input, value: Any, says: str) -> None:

@@ -155,7 +155,7 @@ def test_files_and_data_that_are_none_are_sent(connector: Connector) -> None:
 def test_a_header_value_that_cannot_be_sent_is_refused_before(connector: Connector, value: str) -> None:
     with pytest.raises(InputError) as caught:
         preview(connector, header=[{"key": "X-A", "value": value}])
-    what = "must be one line of printable ASCII text without blanks at its ends"
+    what = "must be one line of printable ASCII text without leading or trailing blanks"
     assert [(problem.where, problem.what) for problem in caught.value.problems] == [("inputs.header.X-A", what)]
 
 

@@ -19,7 +19,7 @@ from ..sentences import Sentence
 LONGEST_NUMBER = 25  # characters; a longer number in a text input is a mistake, or has been rounded
 LONGEST_SCALAR = 256  # characters of a number, date or boolean as a string, with surrounding blanks
 LONGEST_TEXT = 1_000_000  # characters of any other string, unless its schema sets another limit
-HEADER_LINE = Sentence("must be one line of printable ASCII text without blanks at its ends")
+HEADER_LINE = Sentence("must be one line of printable ASCII text without leading or trailing blanks")
 
 Schema = dict[str, Json]
 Reader = Callable[[Any], Any]  # raw value -> typed value or `NoValue`
@@ -60,7 +60,7 @@ class InputType:
     any_text = True  # whether the values of a map may be any string
 
     def tidy(self, row: Input) -> Callable[[str], str] | None:
-        """Return a function that removes what people type by mistake before a text is read; None for free text."""
+        """Return a function that removes what people type by mistake before a string is read; None for free text."""
         return None
 
     def schema(self, row: Input, blank: bool) -> Schema:

@@ -14,7 +14,7 @@ from .base import BLANK_PAIR, BLANKS, HEADER_LINE, InputType, Schema, holding, i
 from .text import Text
 
 GUARDED_HEADERS = ("authorization", "host", "content-length", "transfer-encoding", "connection", "proxy-authorization")
-ONE_TEXT = Sentence("must be one text; for several values, repeat the name in a list of names with values")
+ONE_TEXT = Sentence("must be a single string; for several values, use a list of {key, value} pairs and repeat the key")
 
 
 class Collection(InputType):
@@ -127,7 +127,7 @@ class MapOf(Collection):
                 is_guarded = self.is_header and str(name).strip().lower() in GUARDED_HEADERS
                 what: str = Sentence("is set by the connection: leave it out")
                 if not is_guarded:
-                    what = Sentence("is not a name that can be sent")
+                    what = Sentence("is not a valid name")
             elif fits(value_schema, item):
                 continue
             elif row.type == "file" or not self.one.any_text:
@@ -135,4 +135,4 @@ class MapOf(Collection):
             else:
                 what = HEADER_LINE if self.is_header else ONE_TEXT
             faults.append(((str(name),), what))
-        return faults or [((), Sentence('must be names with values, such as {"name": "value"}'))]
+        return faults or [((), Sentence('must be name-value pairs, such as {"name": "value"}'))]

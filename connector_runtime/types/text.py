@@ -23,7 +23,7 @@ from .base import (
     quoted,
 )
 
-INVISIBLE = "\u200b\u200c\u200d\u2060\ufeff"  # characters of no width that a pasted text may begin or end with
+INVISIBLE = "\u200b\u200c\u200d\u2060\ufeff"  # zero-width characters that pasted text may begin or end with
 
 
 class Text(InputType):
@@ -126,7 +126,7 @@ def _trimmed(text: str) -> str:
 
 
 def _with_slash(text: str) -> str:
-    """Complete a path that lacks its first slash; whatever else is wrong with it is left to the schema."""
+    """Add a missing first slash to a path; the schema catches any other fault."""
     path = _trimmed(text)
     return f"/{path}" if path[:1].isalnum() and "://" not in path.partition("?")[0] else path
 
