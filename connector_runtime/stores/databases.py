@@ -138,7 +138,7 @@ class Database(Store):
 
 
 class Sqlite(Database):
-    """A store in a SQLite file, for the processes of one machine."""
+    """A store in a SQLite file, for the processes on one machine."""
 
     now, blob = "(julianday('now') - 2440587.5) * 86400.0", "BLOB"
 
@@ -216,7 +216,7 @@ class Postgres(Database):
         try:
             connection.execute(f"SET statement_timeout = {STATEMENT_TIMEOUT * 1000}")
             tables = connection.execute("SELECT to_regclass('entries') || '', to_regclass('leases') || ''").fetchone()
-            if tables is None or None in tables:  # IF NOT EXISTS can fail if processes start together
+            if tables is None or None in tables:  # IF NOT EXISTS can fail if processes start concurrently
                 with connection.transaction():
                     connection.execute("SELECT pg_advisory_xact_lock(727175)")
                     for table in TABLES:
@@ -274,11 +274,11 @@ def open_store(url: str) -> Store:
 
 
 class Sealed(Store):
-    """A store that encrypts the values of another store, with the first Fernet key, and decrypts them with any key.
+    """A store that encrypts another store's values with the first Fernet key and decrypts them with any of the keys.
 
-    Each value is encrypted together with its store key, so that write access to the database is not enough to move one
-    tenant's connection to another. If a value cannot be decrypted, the `SEAL` entry shows whether the whole store has
-    other keys and must be refused, or only this entry is damaged and is set aside.
+    Each value is encrypted together with its store key, so write access to the database is not enough to move one
+    tenant's connection to another. If a value cannot be decrypted, the `SEAL` entry shows whether the whole store was
+    sealed with other keys and must be refused, or only this entry is damaged and is set aside.
     """
 
     def __init__(self, store: Store, keys: Sequence[str]) -> None:
@@ -332,13 +332,13 @@ class Sealed(Store):
         self._store.close()
 
     def rekey(self) -> int:
-        """Encrypt all values with the newest key, so that older keys can be removed; return the number of values."""
+        """Encrypt all values with the newest key, so older keys can be removed; return the number of values."""
         self._check_seal()
         count = 0
         for key, _ in self.walk(""):
             with suppress(DamagedEntry):
                 while (entry := self.read(key)) and self.put(key, entry.value, entry.version) is None:
-                    continue  # another writer was first, perhaps with an older key
+                    continue  # another writer got there first, perhaps with an older key
                 count += 1
         return count
 
@@ -387,7 +387,7 @@ def open_vault(app: str, url: str | None = None, keys: str | None = None) -> Sea
     """Open the sealed store at a URL, by default the app's own store on this machine. Raises `StoreError`.
 
     `url` is as for `open_store`, by default a SQLite file in the user's data directory. `keys` are Fernet keys
-    separated by commas, the newest first, by default those in a key file beside it, which is created at first use and
+    separated by commas, the newest first, by default those in a key file beside it, which is created on first use and
     readable only by its owner.
     """
     home = data_directory(app)
@@ -413,7 +413,7 @@ def read_keys(path: Path) -> list[str]:
             temporary.touch(0o600)
             temporary.write_bytes(Fernet.generate_key() + b"\n")
             try:
-                with suppress(FileExistsError):  # another process was first
+                with suppress(FileExistsError):  # another process got there first
                     os.link(temporary, path)
             finally:
                 temporary.unlink()

@@ -1,4 +1,4 @@
-"""The store interface: primitives, methods built on them, and a store in memory. Values are bytes.
+"""The store interface: primitives, methods built on them, and an in-memory store. Values are bytes.
 
 A key is a string such as `connections/acme/main`. A write succeeds only if the entry still has the version read.
 """
@@ -24,14 +24,14 @@ from ..errors import InputError, Problem, StoreError
 from ..structs import Struct, shows
 
 T = TypeVar("T")
-LONGEST_PART = 200  # characters of a URL-encoded name, so that two names and a prefix fit into a key
+LONGEST_PART = 200  # characters of a URL-encoded name, so two names and a prefix fit into a key
 LAST = "\U0010ffff"  # sorts after every character that a key may begin with, so it ends the range of a prefix
 MAX_KEY_LENGTH = 500  # characters of a key
 UNWRITABLE = re.compile("[\0\ud800-\udfff]")  # NUL and unpaired surrogates, which databases reject
-DAMAGED = "damaged/"  # put before the keys of entries that could not be read
+DAMAGED = "damaged/"  # key prefix for entries that could not be read
 UNREADABLE = (ValueError, KeyError, TypeError, OverflowError, OSError)  # raised by `read` functions for invalid bytes
 logger = logging.getLogger("connector_runtime.stores")
-forking: weakref.WeakSet[Any] = weakref.WeakSet()  # owners of locks or connections; a child process calls `forked`
+forking: weakref.WeakSet[Any] = weakref.WeakSet()  # `forked` is called on each of these in a child process
 
 
 def _forked() -> None:
@@ -52,7 +52,7 @@ class Entry(Struct):
 
 
 class WriteConflict(StoreError):
-    """Other writers changed the entry before each of several attempts to write it."""
+    """Every attempt to write the entry lost to another writer."""
 
 
 class DamagedEntry(StoreError):
@@ -67,15 +67,15 @@ class Lease(AbstractContextManager["Lease"]):
     give_back: Callable[[], object]
 
     def release(self, *error: object) -> None:
-        """Release the lease before its time is up. Raises nothing."""
-        with suppress(StoreError):  # the lease expires anyway, and a failure must not hide an error in the block
+        """Release the lease early. Never raises."""
+        with suppress(StoreError):  # the lease expires anyway, and a failure must not mask an error from the block
             self.give_back()
 
     __exit__ = release
 
 
 class Store(ABC):
-    """A store of entries with versions. Its methods may be called from any thread; they raise `StoreError`."""
+    """A store of versioned entries. Its methods may be called from any thread; they raise `StoreError`."""
 
     @abstractmethod
     def read(self, key: str) -> Entry | None:
@@ -85,7 +85,7 @@ class Store(ABC):
     def put(self, key: str, value: bytes | None, version: int | None) -> int | None:
         """Write a value if the entry still has `version` (None: the key must be absent). A value of None deletes.
 
-        Returns the new version (0 after a deletion), or None, with nothing written, if another writer was first.
+        Returns the new version (0 after a deletion), or None, with nothing written, if another writer got there first.
         """
 
     @abstractmethod
@@ -109,8 +109,8 @@ class Store(ABC):
     def update(self, key: str, change: Callable[[bytes | None], bytes | None], *, tries: float = inf) -> Entry | None:
         """Replace a value with the result of `change` (None: no entry), and return the resulting entry.
 
-        Writes nothing if the value does not change. Tries again if another writer was first; raises `WriteConflict`
-        after `tries` attempts.
+        Writes nothing if the value does not change. Tries again if another writer got there first; raises
+        `WriteConflict` after `tries` attempts.
         """
         while tries > 0:
             tries -= 1
@@ -170,7 +170,7 @@ class Store(ABC):
 
 
 class MemoryStore(Store):
-    """A store in memory, lost when its process ends."""
+    """An in-memory store, lost when its process ends."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -223,14 +223,14 @@ def key_part(where: str, name: str) -> str:
     except UnicodeEncodeError:  # an unpaired surrogate
         encoded = ""
     if not 0 < len(encoded) <= LONGEST_PART or any(character < " " or character == "\x7f" for character in name):
-        what = f"must be text without control characters, and 1 to {LONGEST_PART} characters long in a URL"
-        raise InputError.of("the store", [Problem(where, f"{what}; a letter beyond ASCII takes six or more")])
+        what = f"must be 1 to {LONGEST_PART} characters when URL-encoded, without control characters"
+        raise InputError.of("the store", [Problem(where, f"{what}; a non-ASCII letter counts as six or more")])
     return encoded
 
 
 def checked(key: str) -> str:
     if not key or len(key) > MAX_KEY_LENGTH or key.startswith(LAST) or UNWRITABLE.search(key):
-        raise StoreError(f"A store key must be text of 1 to {MAX_KEY_LENGTH} characters without NUL.")
+        raise StoreError(f"A store key must be a string of 1 to {MAX_KEY_LENGTH} characters without NUL.")
     return key
 
 

@@ -151,8 +151,8 @@ def test_an_entry_that_keeps_changing_is_given_up_after_so_many_tries() -> None:
 
 
 def test_a_name_that_fits_no_key_is_an_input_that_is_wrong() -> None:
-    what = "must be text without control characters, and 1 to 200 characters long in a URL"
-    problem = {"where": "name", "what": f"{what}; a letter beyond ASCII takes six or more"}
+    what = "must be 1 to 200 characters when URL-encoded, without control characters"
+    problem = {"where": "name", "what": f"{what}; a non-ASCII letter counts as six or more"}
     for name in ("", "a" * 201, "é" * 34, "a\nb", "a\x7f", "\ud800"):
         assert told(lambda: key_part("name", name)) == {  # noqa: B023
             "kind": "input",
@@ -166,7 +166,7 @@ def test_a_name_that_fits_no_key_is_an_input_that_is_wrong() -> None:
 
 def test_a_key_is_a_text_that_every_store_can_keep() -> None:
     store = MemoryStore()
-    wrong = whole("A store key must be text of 1 to 500 characters without NUL.", None)
+    wrong = whole("A store key must be a string of 1 to 500 characters without NUL.", None)
     for key in ("", "x" * 501, "a\0b", "\U0010ffffa"):
         assert told(lambda: store.put(key, b"1", None)) == told(lambda: store.lease(key, 1)) == wrong  # noqa: B023
     assert store.put("x" * 500, b"1", None) is not None
