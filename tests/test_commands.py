@@ -347,7 +347,7 @@ def test_a_draft_is_written_with_what_is_left_to_do(run: Run, folder: Path) -> N
     assert (code, err) == (0, "") and out.splitlines() == [
         f"wrote {file}",
         "left to do:",
-        "  docs: the address of the vendor's page",
+        "  docs: the URL of the vendor's documentation page",
         "  description: say in your own words what it does",
         "  comments: say what each input is for "
         "(meeting_id, occurrence_id, schedule_for_reminder, cancel_meeting_reminder)",
@@ -361,7 +361,7 @@ def test_a_draft_is_written_with_what_is_left_to_do(run: Run, folder: Path) -> N
     code, out, _ = run("new", "delete-meeting", "--force", *where)
     schema = "# yaml-language-server: $schema=../schemas/action.schema.json\n"
     assert code == 0 and file.read_text().startswith(f"{schema}key: delete-meeting\n")
-    key = "is 'Delete'; a key has lower-case letters, digits and hyphens, such as delete-meeting"
+    key = "is 'Delete'; a key consists of lower-case letters, digits and hyphens, such as delete-meeting"
     assert run("new", "Delete", *where) == wrong("new", "ACTION", key)
     assert run("new", "x", "--operation", "y", *where) == wrong(
         "new", "--operation", "needs the document of the operation; add --from FILE"
@@ -485,7 +485,7 @@ def test_a_sample_is_signed_posted_and_its_answer_told(run: Run, receiver: Any, 
 
 def test_without_a_secret_it_is_said_where_to_put_it(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ZOOM_WEBHOOK_SECRET_TOKEN")
-    hint = "Set ZOOM_WEBHOOK_SECRET_TOKEN to the same text for the sender and the receiver."
+    hint = "Set ZOOM_WEBHOOK_SECRET_TOKEN to the same value for the sender and the receiver."
     said = (2, "", f"error: The secret of the webhook is not set. {hint}\n")
     assert run("send-event", "meeting.started", "--to", "http://127.0.0.1:1/") == said
     assert run("listen", "--port", "0") == said

@@ -124,7 +124,7 @@ inputs:
 
 def test_new_says_what_is_left_to_do_and_what_comes_next(folder: Path) -> None:
     said = new(folder, "archive-meeting").stdout
-    assert "take them from the vendor's page" in said
+    assert "replace them with those on the vendor's page" in said
     assert "scopes: the permissions that the token needs" in said
     assert said.splitlines()[-1] == "then: python -m zoom_connector check ."
 
@@ -167,7 +167,7 @@ def test_new_never_replaces_a_file_unless_it_is_forced(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["Delete Meeting"], "a key has lower-case letters, digits and hyphens"),
+        (["Delete Meeting"], "a key consists of lower-case letters, digits and hyphens"),
         (["x", "--operation", "y"], "needs the document of the operation; add --from FILE"),
         (["x", "--from", "none.json"], "cannot be read"),
         (["x", "--from", "connector.yaml"], "is not an OpenAPI document: it has neither `openapi` nor `swagger`"),

@@ -1,4 +1,4 @@
-"""Finds the changes between two catalogues, and which of them break flows built on the old one. Pure.
+"""Finds the changes between two catalogues and which of them break flows built on the old one. Pure.
 
 A change is *major* if a flow that worked may be rejected, or may send or receive something else; *minor* if something
 was added; *patch* if only descriptions changed. A change whose level cannot be decided is major.
@@ -103,7 +103,7 @@ def _entry(where: str, old: Data, new: Data) -> Changes:
 
 
 def _scopes(where: str, old: Data, new: Data) -> Changes:
-    """Yield the changes of scopes. One entry of a kind suffices, so each old entry must still suffice."""
+    """Yield the changes to scopes. One entry of a kind suffices, so each old entry must still suffice."""
 
     def sets(scopes: Iterable[Any]) -> list[frozenset[str]]:
         return [frozenset([scope] if isinstance(scope, str) else scope) for scope in scopes]
@@ -136,7 +136,7 @@ def _by_key(entries: Iterable[Data], key: str = "key") -> dict[str, Any]:
 
 
 def _each(where: str, old: Data, new: Data, compare: Callable[[str, Data, Data], Changes]) -> Changes:
-    """Yield the entries that were removed or added, and the changes of the others by `compare`."""
+    """Yield the entries that were removed or added, and the changes that `compare` finds in the others."""
     for name in sorted(old.keys() ^ new.keys()):
         yield ("major", where + name, "was removed") if name in old else ("minor", where + name, "was added")
     for name in sorted(old.keys() & new.keys()):
@@ -160,7 +160,7 @@ def _became(old: Data, new: Data, word: str) -> str:
 
 
 def _inputs(where: str, old: Data, new: Data) -> Changes:
-    """Yield the changes of an input table: names, types, what is required, choices, defaults."""
+    """Yield the changes to an input table: names, types, what is required, choices, defaults."""
     olds, news = _by_key(old["inputs"]), _by_key(new["inputs"])
     renamed = {name: hint["key"] for hint in new["inputs"] for name in hint.get("was", ())}
     pairs: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""Drafts actions that pass `check`, from a name or an OpenAPI operation, and lists what a person must add. Pure."""
+"""Drafts actions that pass `check`, from a name or an OpenAPI operation, and lists what is left to do. Pure."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MAX_OUTPUT = 3000  # characters of an output schema
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FolderContext:
-    """The folder of a draft: connector.yaml's data, and the scopes of its actions by kind."""
+    """The folder that a draft is for: connector.yaml's data and the scopes of its actions by kind."""
 
     common: Mapping[str, Any]
     scopes: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
@@ -38,7 +38,7 @@ class FolderContext:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """A complete definition, what a person must still do, and connector.yaml's data, which shortens the text."""
+    """A complete definition, what is left for a person to do, and connector.yaml's data, which shortens the text."""
 
     data: dict[str, Json]
     left: tuple[str, ...]
@@ -68,8 +68,8 @@ def blank(key: str, common: Mapping[str, Any] | None = None) -> Draft:
     data: dict[str, Json] = {**_head(key, "", method), "request": {"method": method, "path": path}}
     if many and method == "GET":
         data["paging"] = {"items": snake(things)}
-    guesses = "method, path and inputs are guessed from the name; take them from the vendor's page, and add `docs`"
-    left = (guesses, *_always(inputs, scopes=False))
+    guesses = "method, path and inputs were guessed from the name; replace them with those on the vendor's page"
+    left = (f"{guesses}, and add `docs`", *_always(inputs, scopes=False))
     return Draft(data={**data, "inputs": inputs}, left=left, common=common or {})
 
 
@@ -80,7 +80,7 @@ def draft_action(key: str, operation: Operation, folder: FolderContext) -> Draft
     left += drafted.left
     request = _request(operation, drafted, folder.common, left)
     for name, row in drafted.rows.items():
-        if "example" in row:  # the document's example may be one that the row refuses
+        if "example" in row:  # the document's example may not be valid for the row
             is_accepted = registry.accepts(compiler.row(name, row, lambda name: {}, {}), row["example"])
             if row["type"] == "secret" or not is_accepted:
                 del row["example"]
@@ -105,7 +105,7 @@ def draft_action(key: str, operation: Operation, folder: FolderContext) -> Draft
         "rules": drafted.rules,
         "output": _output(operation.answer),
     }
-    left += [] if operation.docs else ["docs: the address of the vendor's page"]
+    left += [] if operation.docs else ["docs: the URL of the vendor's documentation page"]
     words = {word: value for word, value in data.items() if value}
     return Draft(data=words, left=(*left, *_always(inputs, scopes=bool(scopes))), common=folder.common)
 
@@ -131,7 +131,7 @@ def _request(operation: Operation, drafted: DraftTable, common: Mapping[str, Any
     if base and (path == base or path.startswith(f"{base}/")):
         path = path.removeprefix(base) or "/"
     elif base:
-        left.append(f"request.path: the document has {path}, which is not below the base URL's {base}")
+        left.append(f"request.path: the document has {path}, which is not under the base URL's path, {base}")
     for name in re.findall(r"\{([^{}]*)\}", path):
         bare = re.sub(r"^[+#./;?&]|[*]$", "", name)
         if bare not in drafted.placeholders:
@@ -153,7 +153,7 @@ def _request(operation: Operation, drafted: DraftTable, common: Mapping[str, Any
 
 
 def _paging(operation: Operation, common: Mapping[str, Any], left: list[str]) -> tuple[dict[str, Json], set[str]]:
-    """Return the paging, if the operation pages as the connector does, and the parameters that paging sets."""
+    """Return the paging, if the operation pages the way the connector does, and the parameters that paging sets."""
     lists = arrays(operation.answer)
     query = {entry.name: entry for entry in operation.parameters if entry.place == "query"}
     size, styles = common.get("paging", {}).get("size", {}), common.get("paging", {}).get("next", [])
@@ -163,7 +163,7 @@ def _paging(operation: Operation, common: Mapping[str, Any], left: list[str]) ->
     if operation.method != "GET" or not lists:
         return {}, set()
     if not (page_size in query or cursors & set(query)):
-        left.append(f"paging: the answer contains the list {lists[0]!r}; if it has pages, say how they continue")
+        left.append(f"paging: the answer contains the list {lists[0]!r}; if it is paged, say how to get the next page")
         return {}, set()
     last = snake(operation.path.rstrip("/").rpartition("/")[2])
     items = next((name for name in lists if snake(name) == last), lists[0])
@@ -182,7 +182,7 @@ def _scopes(operation: Operation, folder: FolderContext) -> dict[str, Json]:
             return {kind: list(scopes) for kind, scopes in value.items() if scopes}
     by_kind: dict[str, Json] = {}
     for scheme, alternatives in operation.scopes.items():
-        lengths = _lengths(alternatives)  # take the folder's kind whose scopes have as many parts
+        lengths = _lengths(alternatives)  # pick the folder's kind whose scopes have the same number of parts
         only = len(folder.scopes) == 1
         alike = (kind for kind, scopes in folder.scopes.items() if only or lengths & _lengths(scopes))
         entries = by_kind.setdefault(next(alike, snake(scheme)), [])
@@ -197,7 +197,7 @@ def _lengths(scopes: Iterable[Any]) -> set[int]:
 
 
 def _output(answer: Schema | None) -> dict[str, Json]:
-    """Return the answer's schema, as deep as it stays readable, and a sample that fits it."""
+    """Return the answer's schema, as deep as is still readable, and a sample that fits it."""
     for depth in (3, 2, 1):
         schema = shape(answer or {}, depth, answer=True)
         if len(json.dumps(schema)) <= MAX_OUTPUT:

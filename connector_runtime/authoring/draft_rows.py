@@ -31,7 +31,7 @@ class DraftTable:
     placeholders: dict[str, str] = field(default_factory=dict)  # name in the document -> key of the row
 
     def add(self, names: Path, row: Row, to: str, group: str | None = None) -> str:
-        """Add a row under a free key, and return the key."""
+        """Add a row under a free key and return the key."""
         key = snake("_".join(names))
         if key in (*RESERVED, "connection"):
             key = f"{key}_value"
@@ -41,7 +41,7 @@ class DraftTable:
         kind, _, rest = to.partition(".")
         words = {"label": title_case(key), **row, **({"group": group} if group else {})}
         self.rows[key] = {**words, "to": kind if rest == key and kind != "header" else to}
-        if "as" in words:  # so that it comes after `to`
+        if "as" in words:  # to come after `to`
             self.rows[key]["as"] = self.rows[key].pop("as")
         return key
 
@@ -101,7 +101,7 @@ def _body(draft: DraftTable, operation: Operation, schema: Schema) -> None:
         if len(draft.rows) - len(before) > MAX_ROWS:
             draft.rows = before
             keys = _fields(draft, schema, (), place, depth=MAX_DEPTH, parent=is_required)
-        # groups of keys of which the body needs one, as far as a rule can express them
+        # groups of keys, one of which the body needs, as far as a rule can express them
         needs = schema.get("needs", [])
         if schema.get("minProperties") == 1 and not needs and len(keys) == len(properties):
             needs = [[name] for name in keys]
@@ -157,7 +157,7 @@ def nameable(name: str) -> bool:
 
 
 def _flat(part: Schema, required: bool) -> bool:
-    """True if an object's keys can be inputs, because the object is sent exactly if one of them has a value."""
+    """True if an object's keys can be inputs, because the object is sent exactly when one of them has a value."""
     properties = writable(part)
     if part.get("type") != "object" or not 0 < len(properties) <= 15 or "anyOf" in part or part.get("nullable"):
         return False

@@ -1,7 +1,7 @@
 """Reads one operation of an OpenAPI document (3.0, 3.1, Swagger 2.0). Pure: the document is data, not a file.
 
 References are followed, `allOf` is merged, and null is separated from the type. References to other files and hosts are
-not fetched and count as empty.
+not fetched and are treated as empty.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ MEDIA = (
     (re.compile(r"application/x-www-form-urlencoded.*"), "form"),
     (re.compile(r"multipart/form-data.*"), "multipart"),
 )
-MAX_SCHEMAS = 20_000  # per operation; further schemas count as empty
+MAX_SCHEMAS = 20_000  # per operation; further schemas are treated as empty
 Schema = dict[str, Json]
 
 

@@ -12,13 +12,13 @@ from ..definitions.complete import complete
 from ..definitions.locales import Locale, Texts, closest
 
 WIDTH = 110  # characters after which a line is broken at the next space
-ONE_LINE = 120  # characters, as Python writes it, of a mapping or list that goes on one line
-MAX_KEY = 60  # characters; the translation of a longer text is on a line of its own
-MISREAD = re.compile(r"[yYnN]$|[-+]?\.?[0-9]|[-+]?\.(inf|nan)$", re.IGNORECASE)  # text that some loader reads otherwise
+ONE_LINE = 120  # characters of a mapping or list, as Python writes it, that goes on one line
+MAX_KEY = 60  # characters; the translation of a longer string is on its own line
+MISREAD = re.compile(r"[yYnN]$|[-+]?\.?[0-9]|[-+]?\.(inf|nan)$", re.IGNORECASE)  # text that some loaders misread
 
 
 class HouseDumper(yaml.SafeDumper):
-    """Writes YAML with collections on one line if they are short, and text in double quotes if it needs any."""
+    """Writes YAML with short collections on one line, and text in double quotes if it needs quotes."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
@@ -76,10 +76,10 @@ def shortened(data: Mapping[str, Any], common: Mapping[str, Any]) -> dict[str, A
 
 
 def locale(key: str, texts: Texts, old: Locale | None, spare: set[str], schema: str | None) -> str:
-    """Return the text of a file in locales/, with the existing translations and empty entries for other texts.
+    """Return the text of a file in locales/, with the existing translations and empty entries for other strings.
 
-    Above a text that changed, a comment shows the old text and its translation. `old` is the current file, `spare` are
-    texts that need no translation, `schema` is the path of the file's schema.
+    Above a string that changed, a comment shows the old string and its translation. `old` is the current file, `spare`
+    holds strings that need no translation, and `schema` is the path of the file's schema.
     """
     translations: Mapping[str, str | None] = old.texts if old else {}
     unused = [text for text in translations if translations[text] and text not in texts and text not in spare]

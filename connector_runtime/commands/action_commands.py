@@ -127,7 +127,7 @@ def _count(number: int, word: str) -> str:
 
 
 def check(context: Context, arguments: list[str]) -> int:
-    """Check every definition of a folder, and print each fault with its file, its line and the remedy."""
+    """Check every definition in a folder and print each fault with its file, line and remedy."""
     command = parser(context, "check", check.__doc__, "check .")
     command.add_argument("folder", metavar="FOLDER", nargs="?", help="a definition folder (default: the bundled one)")
     connector = context.load(command.parse_args(arguments).folder)
@@ -143,7 +143,7 @@ def check(context: Context, arguments: list[str]) -> int:
 
 
 def catalogue(context: Context, arguments: list[str]) -> None:
-    """Print the catalogue as JSON, with all that a platform needs to draw the connector."""
+    """Print the catalogue as JSON, with everything that a platform needs to draw the connector."""
     command = parser(context, "catalogue", catalogue.__doc__, "catalogue --locale de")
     command.add_argument("--locale", metavar="CODE", help="the language of its labels, one of locales/")
     command.add_argument("--events", action="store_true", help="include the schema and a sample of every event")
@@ -180,7 +180,7 @@ def _action(context: Context, command: Any, arguments: list[str]) -> tuple[Any, 
 
 
 def _counted(pages: Iterator[Page]) -> Iterator[Page]:
-    """Yield the pages, and count the items of a long list in a line on stderr."""
+    """Yield the pages and count the items of a long list in a line on stderr."""
     live = is_watched()
     count = 0
     for number, page in enumerate(pages, 1):
@@ -295,8 +295,8 @@ def download(context: Context, arguments: list[str]) -> None:
     command.add_argument("--types", metavar="TYPE[,TYPE…]", help="only files of these types, such as MP4,CHAT")
     command.add_argument("--parallel", metavar="N", type=int, default=3, help="concurrent downloads (default: 3)")
     command.add_argument("--overwrite", action="store_true", help="replace existing files")
-    command.add_argument("--any-size", action="store_true", help="accept files that differ from their announced size")
-    largest = "maximum size of a file without an announced size (default: 10 GiB)"
+    command.add_argument("--any-size", action="store_true", help="accept files that differ from their declared size")
+    largest = "maximum size of a file without a declared size (default: 10 GiB)"
     command.add_argument("--largest", metavar="BYTES", type=int, default=MOST_UNANNOUNCED, help=largest)
     options.add_common(command, "--base-url", "--connection")
     chosen = command.parse_args(arguments)

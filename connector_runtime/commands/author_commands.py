@@ -16,7 +16,7 @@ from .options import parser, read_file
 
 
 def diff(context: Context, arguments: list[str]) -> int:
-    """Compare two catalogues or definition folders. Print the changes, and exit with 1 if any of them breaks flows."""
+    """Compare two catalogues or definition folders. Print the changes and exit with 1 if any of them breaks flows."""
     command = parser(context, "diff", diff.__doc__, "diff catalogue.json .")
     command.add_argument("old", metavar="OLD", help="a catalogue (JSON, from `catalogue`) or a definition folder")
     command.add_argument("new", metavar="NEW", help="the later catalogue or folder")
@@ -51,7 +51,7 @@ def diff(context: Context, arguments: list[str]) -> int:
 
 
 def new(context: Context, arguments: list[str]) -> int:
-    """Write the first draft of an action to actions/ACTION.yaml, and print what is left to do."""
+    """Write the first draft of an action to actions/ACTION.yaml and print what is left to do."""
     command = parser(context, "new", new.__doc__, "new delete-meeting --from openapi.json --operation meetingDelete")
     command.add_argument("action", metavar="ACTION", help="the key of the new action, such as delete-meeting")
     command.add_argument("--from", metavar="FILE", dest="source", help="draft it from this OpenAPI document")
@@ -62,7 +62,7 @@ def new(context: Context, arguments: list[str]) -> int:
     folder = Path(chosen.folder)
     file = folder / "actions" / f"{chosen.action}.yaml"
     if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", chosen.action):
-        what = f"is {chosen.action!r}; a key has lower-case letters, digits and hyphens, such as delete-meeting"
+        what = f"is {chosen.action!r}; a key consists of lower-case letters, digits and hyphens, such as delete-meeting"
         raise wrong("new", "ACTION", what)
     if not (folder / "connector.yaml").is_file():
         what = "is not a definition folder: it has no connector.yaml; change to one, or name one with --folder"
@@ -96,7 +96,7 @@ def new(context: Context, arguments: list[str]) -> int:
 
 
 def locale(context: Context, arguments: list[str]) -> None:
-    """Write locales/CODE.yaml with every text to translate. Existing translations stay as they are."""
+    """Write locales/CODE.yaml with every string to translate. Existing translations stay as they are."""
     command = parser(context, "locale", locale.__doc__, "locale fr")
     command.add_argument("code", metavar="CODE", help="the language, such as fr, pt-BR or zh-Hant-TW")
     command.add_argument("--folder", metavar="FOLDER", default=".", help="the definition folder (default: this one)")
@@ -118,7 +118,7 @@ def locale(context: Context, arguments: list[str]) -> None:
 
 
 def _folder_context(folder: Path) -> draft.FolderContext:
-    """Return the parts of a folder that a draft follows. Files with faults count as empty: `check` reports them."""
+    """Return the parts of a folder that a draft follows. Faulty files are treated as empty: `check` reports them."""
     scopes, labels = dict[str, tuple[Any, ...]](), set[str]()
     for file in sorted(folder.glob("actions/*.yaml")):
         data = _plain(file)

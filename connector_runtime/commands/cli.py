@@ -1,4 +1,4 @@
-"""The command line: runs a command and returns its exit code. It imports little, so that `list` is fast."""
+"""The command line: runs a command and returns its exit code. It imports little, so `list` is fast."""
 
 from __future__ import annotations
 

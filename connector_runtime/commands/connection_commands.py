@@ -37,7 +37,7 @@ def connect(context: Context, arguments: list[str]) -> int:
     command.add_argument("--name", metavar="NAME", default="main", help="the connection's name (default: main)")
     command.add_argument("--port", metavar="N", type=int, default=PORT, help=f"port of the redirect (default: {PORT})")
     command.add_argument("--redirect-url", metavar="URL", help="the app's redirect URL, if it is not on that port")
-    command.add_argument("--no-browser", action="store_true", help="print the sign-in address and ask for the result")
+    command.add_argument("--no-browser", action="store_true", help="print the sign-in URL and ask for the result")
     command.add_argument("--oauth-url", metavar="URL", help="the vendor's OAuth server, if it is not the default")
     names = {row.key: row for kind in [*kinds.values()][::-1] for row in kind.inputs}
     for row in names.values():
@@ -63,7 +63,7 @@ def connect(context: Context, arguments: list[str]) -> int:
 
 
 def _values(context: Context, kind: Connection, chosen: Namespace) -> dict[str, str]:
-    """Read the inputs from options, the environment or a prompt. Secrets have no option: any process can read those."""
+    """Read the inputs from options, the environment or a prompt. Secrets have no option: every process can read one."""
     values = {}
     for row in kind.inputs:
         value = getattr(chosen, f"={row.key}", None) or context.setting(row.key)
@@ -89,7 +89,7 @@ def _sign_in(connections: Connections, key: str, values: dict[str, str], origin:
     say(f"The app's redirect URL must be: {redirect_url}")
     if chosen.no_browser or parts.scheme != "http" or parts.hostname not in ("127.0.0.1", "localhost"):
         say(f"Sign in at:\n\n{url}\n")
-        say("Then paste the address at which the browser ends up, or the code in that address:")
+        say("Then paste the URL at which the browser ends up, or the code in that URL:")
         pasted = sys.stdin.readline().strip()
         if not pasted:
             raise AuthError("No code was entered.", hint="Sign in again.")
@@ -109,7 +109,7 @@ def _sign_in(connections: Connections, key: str, values: dict[str, str], origin:
 
 @contextmanager
 def callback(redirect_url: str, state: str, finish: Callable[[str], str]) -> Iterator[Callable[[float], str]]:
-    """Open the port to which a sign-in returns, and yield `wait(seconds)`.
+    """Open the port to which a sign-in returns and yield `wait(seconds)`.
 
     `wait` returns the name of the new connection. It raises the error of `finish`, or `AuthError` if the browser does
     not return in time. A callback with the `state` of another sign-in gets an error page, and the wait continues. The
@@ -127,7 +127,7 @@ def callback(redirect_url: str, state: str, finish: Callable[[str], str]) -> Ite
             if path != (parts.path or "/"):
                 self._say(404, "There is no page at this address.")
             elif states is None:
-                self._say(400, "This sign-in was not started here. Open the address that the terminal shows.")
+                self._say(400, "This sign-in was not started here. Open the URL that the terminal shows.")
             elif states != [state]:
                 self._say(400, "This sign-in has expired or was already used. Start it again.")
             elif outcome.done() and outcome.exception() is None:
@@ -213,7 +213,7 @@ def connections(context: Context, arguments: list[str]) -> None:
 
 
 def disconnect(context: Context, arguments: list[str]) -> None:
-    """Revoke a connection's tokens at the vendor, and delete the connection."""
+    """Revoke a connection's tokens at the vendor and delete the connection."""
     command = parser(context, "disconnect", disconnect.__doc__, "disconnect main")
     command.add_argument("name", metavar="NAME", help="the connection's name")
     command.add_argument("--forget", action="store_true", help="delete it without revoking its tokens")

@@ -1,4 +1,4 @@
-"""The context of a command and its output: results go to stdout, all else to stderr. It imports little."""
+"""The context of a command and its output: results go to stdout, everything else to stderr. It imports little."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def wrong(subject: str, where: str, what: str) -> InputError:
 
 
 def put(text: str, *, once: bool = False) -> None:
-    """Write text and a line break to stdout, and flush. All commands print their results with this function.
+    """Write text and a line break to stdout and flush. All commands print their results with this function.
 
     If stdout fails, a result that exists only `once`, such as that of a create, goes to stderr. Raises `OutputError`.
     """
@@ -128,7 +128,7 @@ def put(text: str, *, once: bool = False) -> None:
         out.write(f"{escape(text, out.encoding or 'utf-8')}\n")
         out.flush()
     except (OSError, ValueError) as error:  # ValueError: stdout was closed
-        with suppress(OSError, ValueError, AttributeError):  # otherwise, Python writes again at exit, and complains
+        with suppress(OSError, ValueError, AttributeError):  # otherwise, Python writes again at exit and complains
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if isinstance(error, BrokenPipeError) and not once:
             raise OutputError from None
@@ -190,7 +190,7 @@ def print_json(data: Any) -> None:
 
 
 def print_table(rows: Collection[Sequence[str]], indent: str = "") -> None:
-    """Print rows of text in columns as wide as their widest text."""
+    """Print rows of text in columns as wide as their widest cell."""
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     cells = [[escape(text, encoding).replace("\n", " ") for text in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]

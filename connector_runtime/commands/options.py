@@ -113,7 +113,7 @@ def parse(
 
 
 def _extra(texts: Iterable[str]) -> tuple[dict[str, Any] | None, list[Problem]]:
-    """The values of `--extra PLACE=VALUE` by place; a value that is not JSON is text."""
+    """Return the values of `--extra PLACE=VALUE` by place; a value that is not JSON is text."""
     extra, problems = dict[str, Any](), list[Problem]()
     for place, equals, value in (text.partition("=") for text in texts):
         try:
@@ -154,7 +154,7 @@ def _file(row: Input, path: str) -> Mapping[str, str]:
 
 
 def _value(row: Input, texts: Any) -> Any:
-    """Return the value of an option. An option for a collection can be repeated, so it has a list of strings."""
+    """Return the value of an option. An option for a collection can be repeated, so its value is a list of strings."""
     if not row.collection:
         return texts
     if row.collection == "list":

@@ -115,7 +115,7 @@ def serve(context: Context, arguments: list[str]) -> None:
     if chosen.workers < 1:
         raise wrong("serve", "--workers", "must be at least 1")
     if chosen.workers > 1 and (store or "").startswith("memory:"):
-        what = "is in the memory of one process, which workers cannot share; use sqlite:/// or postgresql://"
+        what = "is an in-memory store, which workers cannot share; use sqlite:/// or postgresql://"
         raise wrong("serve", "--store", what)
     connector = context.load(None)
     inputs = [row.key for kind in connector.connections.values() for row in kind.inputs]

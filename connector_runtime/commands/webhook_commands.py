@@ -188,7 +188,7 @@ def _as_json(text: bytes) -> Any:
 
 
 def inbox(context: Context, arguments: list[str]) -> None:
-    """List the events in a receiver's store that are waiting or were put aside, as lines of JSON."""
+    """List the events in a receiver's store that are waiting or were put aside, one JSON object per line."""
     from ..stores.databases import open_store
     from ..triggers.inbox import Inbox
     from ..triggers.receiver import STORE
@@ -247,6 +247,6 @@ def secrets_of(context: Context, trigger: Trigger) -> dict[str, list[str]]:
 def _secrets(context: Context, trigger: Trigger) -> dict[str, list[str]]:
     secrets = secrets_of(context, trigger)
     if not secrets:
-        hint = f"Set {context.variable(trigger.secret_input)} to the same text for the sender and the receiver."
+        hint = f"Set {context.variable(trigger.secret_input)} to the same value for the sender and the receiver."
         raise InputError("The secret of the webhook is not set.", hint=hint)
     return secrets

@@ -442,7 +442,7 @@ def test_the_port_waits_on_for_the_right_state_and_tells_the_browser_what_is_wro
         for query in ("code=1", ""):  # as after a click on the vendor's own pages
             status, page = visit(port, f"/callback?{query}")
             assert status == 400
-            assert "Open the address that the terminal shows." in page
+            assert "Open the URL that the terminal shows." in page
         assert got == []
         assert visit(port, "/callback?code=1&state=right")[0] == 200
         assert wait(5) == "main"

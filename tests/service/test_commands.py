@@ -197,7 +197,7 @@ def test_tools_are_served_to_a_program(zoom: Sandbox, run: Run, monkeypatch: pyt
             wrong(
                 "serve",
                 "--store",
-                "is in the memory of one process, which workers cannot share; use sqlite:/// or postgresql://",
+                "is an in-memory store, which workers cannot share; use sqlite:/// or postgresql://",
             ),
         ),
         (
