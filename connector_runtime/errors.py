@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 
 MOST = 100  # problems that an error lists; more of them usually share one cause
-LONGEST = 500  # characters of a problem's place; its text may have four times as many. Both may quote strangers
+LONGEST = 500  # characters of a problem's place; its text may be four times as long. Both may quote strangers
 CHECK = Sentence("The change may have been made. Check in {vendor} before you send it again.")
 ERRORS: list[type[ConnectorError]] = []  # every kind, in the order of the tree
 
@@ -245,7 +245,7 @@ class RateLimited(ApiError, kind="rate_limit", exit_code=5, http_status=429):
 
 
 class QuotaReached(ApiError, kind="quota", exit_code=5, http_status=429):
-    """A limit for a longer time is reached, often until midnight UTC; `retry_at` is when it ends, if known."""
+    """A limit over a longer period is reached, often until midnight UTC; `retry_at` is when it ends, if known."""
 
     title = Sentence("{vendor}'s limit is reached")
     remedy = Sentence("Wait until `retry_at`, which may be hours away.")
@@ -270,7 +270,7 @@ class Guard:
 
     Exceptions that end a program (KeyboardInterrupt, a cancelled task) pass through. With `passes`, so do all others,
     which come from the caller's own token function. `sent` means that a change may have reached the vendor. Tests open
-    the guard, so that it hides no faults.
+    the guard, so it hides no faults.
     """
 
     is_open = False

@@ -133,7 +133,7 @@ class Next(NamedTuple):
 
 
 class Paging(NamedTuple):
-    """Where an answer has the items of a list, and how to get from page to page."""
+    """Where an answer holds the items of a list, and how to get from page to page."""
 
     items: str
     size: Place | None
@@ -184,14 +184,14 @@ class Files:
 
     sources: tuple[tuple[str, ...], ...]
     url: tuple[str, ...]
-    name: tuple[str, ...]  # templates; the first that is not blank counts
+    name: tuple[str, ...]  # templates; the first that is not blank is used
     was: tuple[str, ...]  # templates that earlier versions used
     type: tuple[str, ...]
     size: tuple[str, ...]
     id: tuple[str, ...]
     token: tuple[str, ...]
     ready: Condition | None
-    errors: Errors  # for responses of the file servers
+    errors: Errors  # for responses from the file servers
 
 
 DAY = 86400.0
@@ -219,7 +219,7 @@ Rates = Mapping[str, tuple[Rate, ...]]  # plan -> its rates; "" for the rates of
 
 
 class Label(NamedTuple):
-    """The rates of one of the vendor's labels. Actions in `on` count here, whatever their own label."""
+    """The rates of one of the vendor's labels. Actions in `on` are counted here, whatever their own label."""
 
     rates: Rates
     on: tuple[str, ...] = ()
@@ -283,7 +283,7 @@ class Limits(NamedTuple):
         return any("" in limit.rates for limit in limits)
 
     def counted_as(self, action: str, label: str | None) -> str | None:
-        """Return the label under which an action's requests count."""
+        """Return the label under which an action's requests are counted."""
         return next((name for name, entry in self.labels.items() if action in entry.on), label)
 
 
@@ -316,13 +316,13 @@ class ChoiceList(NamedTuple):
     parameters: Mapping[str, Input] = NOTHING  # for forms without such an input
     search: Mapping[str, Json] = NOTHING  # inputs that make the vendor search; {} stands for the search text
     items: tuple[str, ...] = ()  # paths of the items, unless the action has paging
-    value: tuple[str, ...] = ()  # paths in an item; here and below, the first non-blank one counts
+    value: tuple[str, ...] = ()  # paths in an item; here and below, the first non-blank one is used
     label: tuple[str, ...] = ()  # paths, or templates
     description: tuple[str, ...] = ()
 
 
 class Base(NamedTuple):
-    """The rules for a brace of the base URL: its default, the allowed hosts and a pattern."""
+    """The rules for a brace in the base URL: its default, the allowed hosts and a pattern."""
 
     default: str | None
     hosts: tuple[str, ...]
@@ -352,7 +352,7 @@ class Connection:
     grants: tuple[CredentialField, ...]
     gives: frozenset[str]  # names of all grants
     needs: frozenset[str]  # names of the required grants
-    errors: Errors  # for responses of the token endpoint
+    errors: Errors  # for responses from the token endpoint
     revoked_when: tuple[Condition, ...]  # token responses that end a refresh token for good
     test: Mapping[str, Json] | None
     unsupported_values: Mapping[str, Mapping[str, str]]  # input -> value -> what to do instead
@@ -455,7 +455,7 @@ class Page(Struct):
 class Result(Struct):
     """The result of a call: `data` (JSON; `{}` without a body), the HTTP `status`, and `headers` (lower-case names).
 
-    `warnings` are `Problem`s. `cursor` continues a list that was cut at a limit; it is None at the end.
+    `warnings` are `Problem`s. `cursor` continues a list that was cut off at a limit; it is None at the end.
     """
 
     data: Json

@@ -54,7 +54,7 @@ class Read(Struct):
 
 
 class Write(Struct):
-    """Replace the version that was read, and get the new version; None if another writer was faster."""
+    """Replace the version that was read, and get the new version; None if another writer got there first."""
 
     value: Any
     version: int
@@ -185,7 +185,7 @@ Steps = Generator[Any, Any, None]  # of steps and outputs
 
 
 def next_output(steps: Steps) -> Generator[Step, Any, Any]:
-    """Pass on the steps of an inner generator, and return its next output, or None at its end."""
+    """Pass on the steps of an inner generator, and return its next output, or None at the end."""
     proceed: Callable[[Any], Any] = steps.send
     value: Any = None
     while True:

@@ -1,4 +1,4 @@
-"""`Struct`, the base of small immutable records whose reprs show no secrets. A leaf: imports nothing of ours."""
+"""`Struct`, the base of small immutable records whose reprs show no secrets. Imports nothing from this package."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def cut(value: Any) -> str:
 class Struct:
     """The base of values that calls take and return: frozen dataclasses whose repr shows only the fields in `shows`.
 
-    They are equal if their classes and fields are equal, and always true. A NamedTuple equals any tuple with equal
+    They are equal if their classes and fields are equal, and always truthy. A NamedTuple equals any tuple with equal
     values, and a new field breaks code that unpacks it.
     """
 

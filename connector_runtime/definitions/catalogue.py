@@ -49,7 +49,7 @@ def data_url(svg: str) -> str:
 
 
 def trigger_entry(trigger: Trigger, say: Say, events: bool) -> dict[str, Json]:
-    """Return the catalogue entry of a trigger; with `events`, each event has its `schema` and `sample`."""
+    """Return the catalogue entry of a trigger; with `events`, each event includes its `schema` and `sample`."""
     filters = [(key, say(label), say(help)) for key, (label, help) in OWN_FILTERS.items()]
     filters += [(row.key, row.label, row.comments) for row in trigger.filters.values()]
     return {

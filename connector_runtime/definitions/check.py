@@ -42,14 +42,14 @@ RENAMED: Mapping[str, tuple[str, ...]] = {  # a word of earlier versions or othe
 
 
 def checked(document: Document, kind: str, stem: str, refs: References) -> CheckedFile:
-    """Check the document of `stem`.yaml: the schema sees it as written, all other checks see it completed."""
+    """Check the document of `stem`.yaml: the schema sees it as written; all other checks see it completed."""
     file = CheckedFile(document, kind)
     schema(file, refs)
     if isinstance(document.data, dict):
         patterns(file)
         file.shared = shared_rows(refs.common)
         file.data, doubts = complete(file.data, kind, refs.common)
-        for path, what in doubts:  # rows that cannot be completed count as broken
+        for path, what in doubts:  # rows that cannot be completed are treated as broken
             if file.sound(*path[:2]):
                 file.add(path, what, breaks=True)
         if kind != "connector" and file.sound("key") and (key := file.data.get("key", stem)) != stem:
@@ -123,7 +123,7 @@ def _explain(file: CheckedFile, error: Any) -> None:
             what = f"must be of one kind only: {error.schema.get('description', 'keep the keys of one')}"
         case "pattern" if "propertyNames" in list(error.absolute_schema_path)[-2:]:
             path = (*path, error.instance)
-            what = "must be snake_case: small letters, digits and _, a letter first"
+            what = "must be snake_case: lower-case letters, digits and _, starting with a letter"
         case "pattern":
             what = f"is {error.instance!r}; it must be: {error.schema.get('description', error.validator_value)}"
             words = re.match(r"\^\(([a-z|]+)\)", error.validator_value)

@@ -27,7 +27,7 @@ PLAN_WORDS = ("on", "labels", "per", "when", "rate")  # keys of a limit that are
 
 
 def record(kind: Callable[..., T], raw: Raw, **fields: Any) -> T:
-    """Create a record from `fields`; any other field takes the definition's value, else its default, else None."""
+    """Create a record from `fields`; other fields take the definition's value or, without one, a default or None."""
     words = {name: raw.get(name) for name, has_default in _fields(kind) if name in raw or not has_default}
     return kind(**words | fields)
 

@@ -12,7 +12,7 @@ from ..errors import InputError, Problem
 from ..structs import Struct, shows
 from .sources import Sources, collected, phrases
 
-if TYPE_CHECKING:  # imported late, so that a list of actions loads quickly
+if TYPE_CHECKING:  # imported late, so a list of actions loads quickly
     from ..calls.action import Action
     from ..model import Connection, Json, Profile
     from ..sentences import Phrasebook
@@ -116,7 +116,7 @@ class Connector:
     def catalogue(self, locale: str | None = None, *, events: bool = False) -> dict[str, Json]:
         """Return the catalogue for platforms, whose shape is schemas/catalogue.schema.json.
 
-        `locale` is as in `localized`. With `events`, every event has its schema and sample, which triples the size;
+        `locale` is as in `localized`. With `events`, each event includes its schema and sample, which triples the size;
         `event` returns those of a single event. Raises `InputError` for an unknown language.
         """
         from .catalogue import choice_list, entry, head, trigger_entry
@@ -147,7 +147,7 @@ class Connector:
     def localized(self, locale: str) -> Connector:
         """Return this connector in another language, including its error messages.
 
-        `locale` is a code such as de or pt-BR, which falls back to pt. Texts without a translation stay unchanged.
+        `locale` is a code such as de or pt-BR, which falls back to pt. Strings without a translation stay unchanged.
         Raises `InputError` for an unknown language.
         """
         for code in (locale, locale.partition("-")[0]):
@@ -159,7 +159,7 @@ class Connector:
         raise InputError(f"'{locale}' {what}", problems=[Problem("locale", f"{locale!r} {what}")])
 
     def say(self, text: str, action: str | None = None) -> str:
-        """Translate a text of the definitions into this connector's language; `action` is the key of its action."""
+        """Translate a string from the definitions into this connector's language; `action` is the key of its action."""
         return self._translation.say(text, action) if self._translation else text
 
     @property
@@ -181,7 +181,7 @@ class Connector:
         return [problem for file in files for problem in locales.gaps(file, known, optional)]
 
     def check(self) -> list[Problem]:
-        """Check all files of the folder, and return every fault."""
+        """Check all files in the folder and return every fault."""
         problems = self._sources.all_faults()
         if not problems:
             from ..triggers.events import faults as event_faults

@@ -18,7 +18,7 @@ from ..errors import DefinitionError, Problem
 MAX_CHARACTERS = 1_000_000
 MAX_NODES = 100_000
 MAX_DEPTH = 60
-LONGEST_NUMBER = 400  # characters; a longer number counts as too large for a `float`
+LONGEST_NUMBER = 400  # characters; a longer number is treated as too large for a `float`
 
 Path = tuple[str | int, ...]
 
@@ -47,7 +47,7 @@ class Document:
     name: str
     data: Any = None
     lines: dict[Path, int] = field(default_factory=dict, repr=False)
-    problems: list[Problem] = field(default_factory=list)  # faults of the YAML itself
+    problems: list[Problem] = field(default_factory=list)  # faults in the YAML itself
     holes: list[Path] = field(default_factory=list)  # paths whose data is missing because of a fault
     _nodes: int = 0
 
@@ -67,7 +67,7 @@ class Document:
         self.holes += [path] if hole else []
 
     def build(self, node: Any, path: Path = (), depth: int = 0) -> Any:
-        """Return the data of a YAML node, and record its faults and lines."""
+        """Return the data of a YAML node and record its faults and lines."""
         self._nodes += 1
         if self._nodes > MAX_NODES or depth > MAX_DEPTH:
             reason = "is too large with its aliases" if self._nodes > MAX_NODES else "is nested too deeply"
@@ -159,7 +159,7 @@ def walk(data: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
 
 
 def _syntax(text: str, error: Any) -> tuple[int, str]:
-    """Return the line of a syntax error, and a message with the remedy."""
+    """Return the line of a syntax error and a message with the remedy."""
     lines = text.splitlines() or [""]
     position, start = error.problem_mark or error.context_mark, error.context_mark
     number = min(position.line + 1 if position else 1, len(lines))

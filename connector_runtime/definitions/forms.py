@@ -1,7 +1,7 @@
 """The form of an action: its schema, and the hints that form libraries need. Pure.
 
-An untouched form posts nothing, because its schema has no `default`, nor anything else that makes a library fill in a
-value. A run accepts whatever a form posts.
+An untouched form posts nothing, because its schema has neither `default` nor anything else that makes a library fill in
+a value. A run accepts whatever a form posts.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def _value(row: Input) -> dict[str, Json]:
 def editor_schema(spec: ActionSpec, say: Say = same) -> dict[str, Json]:
     """Return the schema of a form for json-editor, with its keywords for choice labels, multiline text and secrets.
 
-    Use it with the option `show_opt_in`, so that optional fields are posted only if a person opts in.
+    Use it with the option `show_opt_in`, so optional fields are posted only if a person opts in.
     """
     schema = form_schema(spec, say)
     for row in spec.fields.values():

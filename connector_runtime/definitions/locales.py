@@ -1,4 +1,4 @@
-"""Translations of a connector's texts: lists the texts, applies a locale, and reports its gaps. Pure."""
+"""Translations of a connector's strings: lists the strings, applies a locale and reports its gaps. Pure."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from .documents import Document, Path
 from .forms import Say
 from .sources import phrases
 
-MAX_NAMES = 10  # texts that a report of gaps quotes; it only counts the rest
-MIN_SIMILARITY = 0.75  # two texts at least this similar (0 to 1) are taken for versions of one text
-Texts = dict[str, list[str]]  # text -> the files that contain it, in order
+MAX_NAMES = 10  # strings that a report of gaps quotes; the rest are only counted
+MIN_SIMILARITY = 0.75  # two strings at least this similar (0 to 1) are treated as versions of one
+Texts = dict[str, list[str]]  # string -> the files that contain it, in order
 T = TypeVar("T")
 
 TEXTS: Mapping[type, tuple[str, ...]] = {  # attributes that people read, in the order of the definitions
@@ -38,7 +38,7 @@ TEXTS: Mapping[type, tuple[str, ...]] = {  # attributes that people read, in the
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Locale:
-    """One language: translations by original text, so that a changed text loses its own, and overrides for actions."""
+    """One language: translations by original string, so a changed string loses its own, and overrides for actions."""
 
     key: str
     label: str
@@ -46,12 +46,12 @@ class Locale:
     actions: Mapping[str, Mapping[str, str | None]] = field(default_factory=dict)
 
     def say(self, text: str, action: str | None = None) -> str:
-        """Return the translation of a text, or the text itself if there is none."""
+        """Return the translation of a string, or the string itself if there is none."""
         return self.actions.get(action or "", {}).get(text) or self.texts.get(text) or text
 
 
 def translated(part: T, say: Say) -> T:
-    """Return a definition, or a part, with `say` applied to every text that people read, and to nothing else."""
+    """Return a definition, or a part, with `say` applied to every string that people read and to nothing else."""
     result: Any = part
     fields = next((names for kind, names in TEXTS.items() if isinstance(part, kind)), None)
     if isinstance(part, str):
@@ -103,7 +103,7 @@ def _events(data: model.Json, say: Say) -> model.Json:
 
 
 def texts(profile: model.Profile, actions: Mapping[str, model.ActionSpec], triggers: Mapping[str, Trigger]) -> Texts:
-    """Return every text that a locale must translate (see `spare`), with its files, in the order of the definitions."""
+    """Return every string that a locale must translate (see `spare`), with its files, in the definitions' order."""
     files: Texts = {}
     parts: list[tuple[Any, str]] = [(profile.errors, "connector.yaml")]
     parts += [(action, f"actions/{key}.yaml") for key, action in actions.items()]
@@ -122,7 +122,7 @@ def texts(profile: model.Profile, actions: Mapping[str, model.ActionSpec], trigg
 
 
 def spare(triggers: Mapping[str, Trigger]) -> set[str]:
-    """Return the texts that a locale may translate or omit: labels of events, and the runtime's own sentences."""
+    """Return the strings that a locale may translate or omit: event labels and the runtime's own sentences."""
     return {event.label for trigger in triggers.values() for event in trigger.events.values()} | phrases("de").keys()
 
 
@@ -161,7 +161,7 @@ def _superfluous(document: Document, path: Path, known: list[str]) -> Problem:
 
 
 def closest(text: str, known: list[str]) -> str | None:
-    """Return the known text that is most likely another version of this one, or None."""
+    """Return the known string that is most likely another version of this one, or None."""
     from difflib import get_close_matches
 
     return next(iter(get_close_matches(text, known, n=1, cutoff=MIN_SIMILARITY)), None)

@@ -83,7 +83,7 @@ class Sources:
         return problems
 
     def all_faults(self) -> list[Problem]:
-        """Return the faults of all files, and of files such as `x.yml`, whose extension keeps them from being read."""
+        """Return the faults of all files, and of those such as `x.yml` that are not read because of their extension."""
         what = "is not read: a definition's file ends in .yaml; rename it"
         paths = [f"{kind}/{name}" for kind in KINDS for name in self.names(kind) if not name.endswith(".yaml")]
         problems = [Problem(f"{path}:1", what) for path in paths if path.lower().endswith((".yml", ".yaml"))]

@@ -1,6 +1,6 @@
 """Warnings about accepted inputs that may not do what the caller expects. Pure.
 
-Each `Check` is compiled once for an input table, and runs only if its input has a value.
+Each `Check` is compiled once for an input table and runs only if its input has a value.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from ..types.base import quoted
 from .values import shortened
 
 Values = Mapping[str, Any]
-Check = Callable[[Any, Values, Values], Iterator[Problem]]  # of a value, all values to send, and the touched ones
+Check = Callable[[Any, Values, Values], Iterator[Problem]]  # (a value, all values to send, the touched ones)
 UNCHANGED = Problem("inputs", Sentence("Nothing would change: fill in what is to change. To empty a field, clear it."))
-CLOSE = 0.85  # codes such as time zones are alike, and a wrong suggestion is worse than none
-MIN_START = 5  # characters of a name that is not complete
+CLOSE = 0.85  # codes such as time zones look alike, and a wrong suggestion is worse than none
+MIN_START = 5  # characters of an incomplete name
 MAX_SAYS = 500  # characters of a warning
 MAX_UNKNOWN = 20  # keys of one input that are reported
 
 
 class Advice:
-    """The checks of an input table by input. An action's `profile` has the lists that its inputs offer."""
+    """The checks of an input table, by input. An action's `profile` holds the lists that its inputs offer."""
 
     def __init__(self, table: InputTable) -> None:
         profile, self._checks = getattr(table, "profile", None), defaultdict[str, list[Check]](list)
@@ -55,7 +55,7 @@ class Advice:
         self._changing = frozenset(changing if is_update else ())
 
     def about(self, values: Values, touched: Values, *, changes: bool = False) -> Iterator[Problem]:
-        """Yield the warnings about the values to send; with `changes`, more than these will change."""
+        """Yield the warnings about the values to send; with `changes`, something besides these will change."""
         if self._changing and self._changing.isdisjoint(values) and not changes:
             yield UNCHANGED
         for key, value in values.items():
@@ -64,7 +64,7 @@ class Advice:
 
 
 def _is_change(row: Input) -> bool:
-    """Return whether an update changes something by this input; in the query, ids and choices only select."""
+    """Return whether this input changes something in an update; ids and choices in the query only select."""
     return row.to[0].kind in ("body", "part") or (row.to[0].kind == "query" and row.type == "boolean")
 
 
@@ -95,7 +95,7 @@ def _unknown_keys(row: Input, value: Any, values: Values, touched: Values) -> It
 
 
 def _strange(schema: Any, value: Any, path: tuple[str | int, ...]) -> Iterator[tuple[Any, str, Values]]:
-    """The keys of data that its schema does not name, each with its path and with the keys that it does name."""
+    """Yield the keys of data that its schema does not name, each with its path and the keys that it does name."""
     if isinstance(value, list) and "items" in schema:
         for index, item in enumerate(value):
             yield from _strange(schema["items"], item, (*path, index))

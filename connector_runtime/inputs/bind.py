@@ -1,7 +1,7 @@
-"""Turns raw inputs into the values to send: compiles an input table, and reads the inputs of a call in one pass. Pure.
+"""Turns raw inputs into the values to send: compiles an input table and reads the inputs of a call in one pass. Pure.
 
 An input is *present* unless its value is blank. It is *touched* if it is present, unless it is optional and its value
-is the published default. A refused value counts as present, and equals nothing.
+is the published default. A refused value is treated as present, but equal to nothing.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ NO_DEFAULT = object()
 class Constraint(NamedTuple):
     """A constraint, with the place and message of its problem.
 
-    It is broken if `when` holds and `unless` does not, each group of `touched` has a touched input, no input of `needs`
+    It is broken if `when` holds and `unless` does not, each group of `touched` has a touched input, no input in `needs`
     is present, and the touched inputs pass the `test`, if there is one; or if an input is present under both `names`.
     JSON Schema cannot express a `test`, because it compares values.
     """
@@ -52,7 +52,7 @@ class Constraint(NamedTuple):
     def watched(self) -> str:
         """An input that must be touched or filled in for the constraint to be broken; empty if there is none.
 
-        For two names of one input, this is the old name, which is never touched: `InputReading` detects them itself.
+        For two names of one input, this is the old name, which is never touched: `InputReading` detects that itself.
         """
         single = [group[0] for group in self.touched if len(group) == 1]
         tested = [test.name for test in self.when if test.negate is (None in test.values)]
@@ -159,7 +159,7 @@ def _rule(rule: Rule, rows: list[Input]) -> Iterator[Constraint]:
 
 
 def _overlaps(rows: Mapping[str, Input]) -> Iterator[tuple[str, str, str]]:
-    """The inputs that fill one key of another input's map: the map's input, the key, and the input that fills it."""
+    """Yield the inputs that fill one key of another input's map: the map's input, the key, and the filling input."""
     for spread in rows.values():
         for row in rows.values() if any(place.spread for place in spread.to) else ():
             for place in row.to:
@@ -184,7 +184,7 @@ def _is_reversed(first: str, last: str, touched: Mapping[str, Any]) -> bool:
 
 @shows()
 class BoundInputs(NamedTuple):
-    """The values to send, by input key, warnings about them, and the values of `extra` by place."""
+    """The values to send by input key, the warnings about them, and the values of `extra` by place."""
 
     values: dict[str, Any]
     warnings: tuple[Problem, ...]
@@ -283,7 +283,7 @@ class InputReading:
                 is_broken = not is_met and conditions.holds(constraint.when, touched.get)
                 if is_broken and (constraint.test is None or constraint.test(touched)):
                     broken.append(constraint)
-        if broken:  # whatever depends on an input that is missing, refused or misspelt is still open
+        if broken:  # whatever depends on an input that is missing, refused or misspelt is still undecided
             rows, unknown = accepts.spec.by_name, {*accepts.needed} - present
             names = islice(self.rejects, MAX_SUGGESTIONS)
             unknown |= {rows[name].key if name in rows else closest(name, rows) or "" for name in names}
@@ -319,7 +319,7 @@ class InputReading:
         yield from self.accepts.advice.about(values, self.touched, changes=changes)
 
     def problems(self) -> list[Problem]:
-        """The problems of the inputs in the order of the table: all, or the first `MOST` + 1.
+        """Return the problems of the inputs in table order: all, or the first `MOST` + 1.
 
         JSON inside strings is not read. Raises `InputError` if the inputs are not JSON.
         """
@@ -371,7 +371,7 @@ class InputReading:
 
 
 def _meant(table: InputTable, name: str) -> str:
-    """The input that an unknown name may mean: one that fills the vendor's field of that name, or the nearest."""
+    """Suggest the input that an unknown name may mean: one that fills the vendor's field so named, or the nearest."""
     paging = getattr(table, "paging", None)
     if paging and name in paging.keys:
         return Sentence(" The pages of a list are read one after another: use `limit` and `cursor`.")

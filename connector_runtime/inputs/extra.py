@@ -1,4 +1,4 @@
-"""Reads `extra`: values for places of the request that no input of the action reaches. Pure.
+"""Reads `extra`: values for places in the request that no input of the action reaches. Pure.
 
 The keys are places as in `to`: `{"body.settings.x": true, "query.y": 1}`.
 """
@@ -44,7 +44,7 @@ def read_extra(table: InputTable, extra: Any, values: Mapping[str, Any]) -> tupl
     placed: list[tuple[Place, Any]] = []
     problems: list[Problem] = []
     taken: dict[Path, str] = {}
-    within: dict[Path, str] = {}  # what stands above a place that is taken
+    within: dict[Path, str] = {}  # the paths above the places that are taken
 
     def take(path: Path, what: str) -> None:
         taken.setdefault(path, what)
@@ -67,7 +67,7 @@ def read_extra(table: InputTable, extra: Any, values: Mapping[str, Any]) -> tupl
 def _fault(spec: ActionSpec, place: Place, value: Any, taken: Mapping[Path, str], within: Mapping[Path, str]) -> str:
     kind, path, is_spread = place
     is_named = bool(path) and all(NAME.fullmatch(step) and not step.isdigit() for step in path)
-    if kind not in ("body", "query", "header") or is_spread or not is_named:  # a number would be an index of a list
+    if kind not in ("body", "query", "header") or is_spread or not is_named:  # a number would be a list index
         return NO_PLACE
     if kind == "body" and spec.method in BODILESS and ("body",) not in within:
         return Sentence("cannot be sent: this request has no body")
@@ -88,7 +88,7 @@ def _path(place: Place) -> Path:
 
 
 def _taken(spec: ActionSpec, values: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
-    """The places that something else fills, each with the complaint about an `extra` there."""
+    """Yield the places that something else fills, each with the complaint about a value of `extra` there."""
     for row in spec.fields.values():
         what = Sentence("is set by the input '{label}': use that", label=row.label)
         for place in row.to:

@@ -1,6 +1,6 @@
 """The JSON Schema of an input table, for other programs: it accepts what `bind` accepts. Pure.
 
-It knows nothing of constraints that compare two values, and refuses some blanks that `bind` removes. Each other
+It omits constraints that compare two values, and refuses some blanks that `bind` removes. Each other
 constraint is one entry of `allOf`. For text that contains JSON, `contentSchema` describes that JSON.
 """
 
@@ -71,7 +71,7 @@ def _condition_schema(condition: Condition, rows: Mapping[str, Input]) -> Schema
 
 
 def _has_value(row: Input, value: Json) -> Schema:
-    """Match inputs for which a condition sees the value; an untouched default counts only if it is filled in."""
+    """Match inputs for which a condition sees the value; an untouched default matches only if it is filled in."""
     if value is None:
         return NEVER if row.fills_in else {"not": _is_touched(row)}
     is_default = row.has_default and same(row.default, value)

@@ -1,4 +1,4 @@
-"""What counts as JSON, and the JSON of Python's own values. Pure."""
+"""Decides whether a value is JSON, and converts Python's own values to JSON. Pure."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def is_json(value: Any, depth: int) -> bool:
 
 
 def as_json(value: Any, depth: int = 0) -> Any:
-    """Return a value with Python's own types at any depth as JSON: dates in ISO 8601, UUIDs, decimals and enums.
+    """Convert Python's own types in a value, at any depth, to JSON: dates (to ISO 8601), UUIDs, decimals and enums.
 
     A date-time keeps its offset; without one, it is a local time. Other values are unchanged.
     """
@@ -55,7 +55,7 @@ def as_json(value: Any, depth: int = 0) -> Any:
 
 
 def shortened(text: str) -> str:
-    """Return text for a message, at most `MAX_SHOWN` characters of it."""
+    """Return text cut to `MAX_SHOWN` characters for a message."""
     return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…"
 
 

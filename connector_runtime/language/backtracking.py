@@ -18,7 +18,7 @@ SAMPLE_CHARS = [*map(chr, range(128)), "\x85", "é", "²", "中", "\u2028", "\ud
 ALL = (1 << len(SAMPLE_CHARS)) - 1
 MAX_LENGTH = 3000  # characters of an expression; longer ones raise OverflowError
 MAX_STEPS = 3_000_000  # of the search; more raise OverflowError
-UNLIMITED = 256  # a limit of at least this many repeats counts as none
+UNLIMITED = 256  # a limit of at least this many repeats is treated as none
 EMPTY: tuple[list[int], list[int], bool] = ([], [], True)
 
 

@@ -16,7 +16,7 @@ MILLISECONDS = 10**11  # epochs from here on are in milliseconds; in seconds, th
 
 
 def written(value: Any) -> Any:
-    """Write `2026-11-01 09:00:00.5+01:00` as `2026-11-01T08:00:00Z`; keep local times local; strip other text."""
+    """Write `2026-11-01 09:00:00.5+01:00` as `2026-11-01T08:00:00Z`; keep local times local; strip any other text."""
     text = str(value).strip()
     if (len(text) == 20 and text[10] + text[19] == "TZ") or not _MOMENT.fullmatch(text):
         return text  # already in this form, or not a date-time
@@ -50,7 +50,7 @@ def is_local(text: str) -> bool:
 def in_zone(value: Any, zone: Any) -> str:
     """`2026-11-01T09:00:00Z` in the zone `America/New_York`, `2026-11-01 04:00`; in UTC if the zone is unknown.
 
-    A filter of expressions.
+    A filter in expressions.
     """
     from zoneinfo import ZoneInfo
 
@@ -101,7 +101,7 @@ def of_epoch(seconds: float) -> datetime:
 
 
 def _utc(moment: datetime) -> datetime:
-    """Return a moment in UTC, limited to the range of `datetime`; without a zone, it is taken as UTC."""
+    """Return a moment in UTC, limited to the range of `datetime`; without a zone, it is treated as UTC."""
     try:
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except OverflowError:

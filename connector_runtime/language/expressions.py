@@ -1,4 +1,4 @@
-"""Expressions of definitions: `compute`, and the labels of choices. Only this module uses Jinja2. Pure."""
+"""Expressions in definitions: `compute` and the labels of choices. Only this module uses Jinja2. Pure."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Expression:
 
 @cache
 def expression(source: str) -> Expression:
-    """Compile an expression of a definition, which never comes from a user. Raises `ValueError` for a syntax error."""
+    """Compile an expression from a definition, which never comes from a user. Raises `ValueError` for bad syntax."""
     if source.isidentifier():
         return Expression(lambda names: names.get(source), frozenset([source]))
     from jinja2 import TemplateSyntaxError, meta
@@ -75,5 +75,5 @@ def line(value: Any) -> str | None:
 def _tried(hole: Expression, item: Mapping[str, Any]) -> Any:
     try:
         return hole.value({name: value for name, value in item.items() if value is not None})
-    except Exception:  # on unforeseen data, an author's expression can fail in any way
+    except Exception:  # on unexpected data, an author's expression can fail in any way
         return None

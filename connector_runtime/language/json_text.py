@@ -1,4 +1,4 @@
-"""Parses JSON: the answers of vendors leniently, requests from strangers strictly. Pure."""
+"""Parses JSON: vendors' answers leniently, requests from strangers strictly. Pure."""
 
 from __future__ import annotations
 

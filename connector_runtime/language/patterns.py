@@ -29,12 +29,12 @@ BASE64 = (  # in long steps, because a matcher stores each position to which it 
     r"^(?=((?:[A-Za-z0-9+/]{1024})*))\1(?:[A-Za-z0-9+/]{4}){0,255}(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?" + END
 )
 
-HEADER_VALUE = r"^(?:[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?)?" + END  # httpx refuses blanks at its ends
+HEADER_VALUE = r"^(?:[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?)?" + END  # httpx refuses leading and trailing blanks
 CONTENT_TYPE = r"^[\x21-\x2e\x30-\x7e]+/(?:[\x20-\x7e]*[\x21-\x7e])?" + END
 HEADER_NAME = r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+" + END
 
 _DOT, _SLASH = "(?:\\.|%(?:25)*2[eE])", "(?:/|%(?:25)*2[fF])"
-RAW_PATH = (  # a path below the base URL: no host, no `..`, nothing hidden by (repeated) encoding
+RAW_PATH = (  # a path under the base URL: no host, no `..`, nothing hidden by (repeated) encoding
     r"^(?![^?]*%(?:25)*(?:[01][0-9a-fA-F]|7[fF]|5[cC]))"
     rf"(?![^?]*{_SLASH}{_DOT}{{1,2}}(?:{_SLASH}|\?|$))"
     rf"(?!{_SLASH}{{2}})"

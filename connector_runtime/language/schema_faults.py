@@ -36,7 +36,7 @@ KINDS = {
 
 
 def nearest(name: str, known: Iterable[str], otherwise: str = "", least: float = 0.6) -> str:
-    """Return ` Did you mean 'topic'?` if a known name is close, at `least` so much of 1, or else the other remedy."""
+    """Return ` Did you mean 'topic'?` if a known name is at `least` this similar (0 to 1); otherwise, a remedy."""
     close = closest(name, known, least)
     return Sentence(" Did you mean '{name}'?", name=close) if close is not None else otherwise and f" {otherwise}"
 

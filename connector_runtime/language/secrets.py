@@ -14,7 +14,7 @@ from ..model import Json, Request
 MASK = "***"
 SECRET_WORD = "x-secret"
 WORDS = re.compile(r"[A-Z]{1,100}(?![a-z])|[A-Z]?[a-z]{1,100}|[0-9]{1,100}")
-SECRET = re.compile(  # the last word of the name of a secret
+SECRET = re.compile(  # the last word of a secret's name
     "(pass|kenn)(word|wd|wort|code|phrase|key)?|pwd?|secrets?|credentials?|auth(orization)?|cookies?|sig(nature)?|jwt|otp"
     "|pin|zak|tk"
 )
@@ -71,7 +71,7 @@ def request_text(request: Request, *, whole: bool = False) -> str:
 
 
 def in_text(text: str) -> str:
-    """Mask the query parameters of URLs in a text if their names sound secret, and words that follow such a name."""
+    """Mask the query parameters of URLs in text if their names sound secret, and words that follow such a name."""
     if "://" in text:
         text = PARAMETER.sub(lambda match: f"{match[0][0]}{match[1]}={MASK}" if _in_query(match[1]) else match[0], text)
     stated = {match[2].rstrip(".,;)") for match in STATED.finditer(text) if sounds_secret(match[1])} - {MASK}
@@ -106,7 +106,7 @@ def hide(data: Json, *schemas: Any) -> Json:
     """Replace each secret in data with `***`.
 
     Secrets are the values, except null, that at least one schema marks. Unless a schema says `x-secret: false`, they
-    are also the non-empty strings and numbers whose name sounds secret, and in texts what follows such a name.
+    are also the non-empty strings and numbers whose name sounds secret, and, in text, what follows such a name.
     """
     return _hidden(data, [face for schema in schemas for face in _faces(schema)], "")
 

@@ -166,7 +166,7 @@ class Bucket:
         self.until = max(self.until, self.at + PAUSE if until is None else until + ahead)
         if self.limit is not None:
             self.level = min(self.level, 0.0)
-        if counted and (self.refused is None or self.at > self.since):  # one reduction for all requests under way
+        if counted and (self.refused is None or self.at > self.since):  # one reduction for all requests in flight
             pace = self.pace
             rate = REDUCTION * min(self.recent, pace)
             if self.refused is None:  # if we sent little, others used up the limit

@@ -198,7 +198,7 @@ class LabelLimit:
 class Quotas:
     """One connector's counts of daily quotas, such as those per user, registrant or meeting.
 
-    Counts are stored under digests, so that the store contains no names or addresses, and removed after their day. When
+    Counts are stored under digests, so the store contains no names or addresses, and are removed after their day. When
     the store has failed, nothing is counted for `ALONE` seconds.
     """
 

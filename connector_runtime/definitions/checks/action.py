@@ -1,4 +1,4 @@
-"""Checks of an action beyond the shape of its file: where values go, rules, pages, recovery, limits. Pure."""
+"""Checks an action beyond the shape of its file: where values go, rules, pages, recovery, limits. Pure."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def compute(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> N
 
 
 def request(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> None:
-    """Report braces of the path that nothing fills, and a method without a body although values go to the body."""
+    """Report braces in the path that nothing fills, and a method without a body if values go to the body."""
     section, taken, is_sound = file.part("request"), _targets(file, rows), file.sound("inputs")
     if not section:
         return
@@ -155,7 +155,7 @@ def rules(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> Non
                     file.add((*at, word), "names the connection, which the platform chooses; leave it out")
             for row in members if word == "in_order" else ():
                 if row.type not in ("date", "datetime") or row.collection:
-                    what = f"names {row.key!r}, which is no date; name inputs of the type date or datetime"
+                    what = f"names {row.key!r}, which is not a date; name inputs of the type date or datetime"
                     file.add((*at, word), what)
             if word == "at_most_one" and len(always) > 1:
                 file.add((*at, word), f"can never hold: {' and '.join(always)} are required; remove `required`")
@@ -217,7 +217,7 @@ def recover(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> N
 
 
 def limits(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> None:
-    """Report an unknown label, and quotas that count by an input which the action lacks."""
+    """Report an unknown label, and quotas that count by an input that the action lacks."""
     if not isinstance(common := refs.common.get("limits"), dict):
         return
     label, labels, quotas = file.data.get("rate_limit"), common.get("labels"), common.get("quotas")

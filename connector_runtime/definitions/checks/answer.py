@@ -1,4 +1,4 @@
-"""Checks of headers, pages, errors, files and output, in connector.yaml and in actions. Pure."""
+"""Checks headers, pages, errors, files and output in connector.yaml and in actions. Pure."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def paging(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> No
 
 
 def errors(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> None:
-    """Report error cases that test a place which no answer has, or that an earlier case hides."""
+    """Report error cases that test a place that no answer has, or that an earlier case hides."""
     for at, condition in _each(("oauth", "revoked_when"), file.part("oauth").get("revoked_when", [])):
         _looks(file, at, condition, TOKEN)
     _errors(file, ("errors",), SEEN)
@@ -126,13 +126,13 @@ def template(file: CheckedFile, at: Path, text: str) -> frozenset[str]:
 
 
 def output(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> None:
-    """Report a schema that cannot be resolved, a wrong mark of a secret, and an example that does not match."""
+    """Report a schema that cannot be resolved, a wrong secret mark, and an example that does not match."""
     section = file.part("output")
     at: Path = ("output", "schema")
     try:
         schema = inline(section.get("schema", {}), refs.shared)
     except (LookupError, TypeError):
-        file.add(at, "has a $ref that leads nowhere; name a definition that a file of schemas/ has")
+        file.add(at, "has a $ref that leads nowhere; name a definition that a file in schemas/ has")
         return
     except RecursionError:
         file.add(at, "has a $ref that leads back to itself; write out as many levels as you need")

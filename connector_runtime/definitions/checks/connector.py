@@ -1,4 +1,4 @@
-"""Checks of connector.yaml, connections, triggers, translations and the icon, beyond the shape of the files. Pure."""
+"""Checks connector.yaml, connections, triggers, translations and the icon, beyond the shape of the files. Pure."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ADD_OR_OMIT = "Add it, or leave it out."
 
 
 def base(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> None:
-    """Report braces of the base URL that nothing fills, and defaults that lead to none of their hosts."""
+    """Report braces in the base URL that nothing fills, and defaults that lead to none of their hosts."""
     url, section = file.part("base_url"), file.part("base")
     if not url or not file.sound("base"):
         return
@@ -78,7 +78,7 @@ def choices(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> N
             try:
                 choice_list(key, raw, refs.shared)
             except (LookupError, TypeError):
-                file.add((*at, "list"), "is not a `oneOf` list in a file of schemas/; write schemas/FILE#/$defs/NAME")
+                file.add((*at, "list"), "is not a `oneOf` list in a file in schemas/; write schemas/FILE#/$defs/NAME")
         else:
             action, remedy = refs.action(raw["action"]), "Add it, or leave this list out."
             if file.known((*at, "action"), raw["action"], refs.actions, NO_ACTION, remedy):
@@ -101,7 +101,7 @@ def _source(file: CheckedFile, at: Path, raw: Mapping[str, Any], action: Mapping
         return
     key, filled = raw["action"], raw.get("with", {})
     if action.get("effect", "read" if request.get("method") in READS else None) != "read":
-        file.add((*at, "action"), f"is {key}, which changes something; a drop-down must only read, name another")
+        file.add((*at, "action"), f"is {key}, which changes something, but a drop-down must only read; name another")
         return
     for word, name in [*(("with", name) for name in filled), *(("search", name) for name in search(raw))]:
         what = f"names {name!r}, which is not an input of {key}"
@@ -198,7 +198,7 @@ def test(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> None
 
 
 def oauth(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> None:
-    """Report a sign-in that lacks a part, or that has a part which its grant does not use."""
+    """Report a sign-in that lacks a part or has one that its grant does not use."""
     if not file.sound("oauth") or not file.sound("token"):
         return
     section, token = file.data.get("oauth"), file.data.get("token", {})
@@ -233,7 +233,7 @@ def signature(file: CheckedFile, rows: Mapping[str, Input], refs: References) ->
 
 
 def locale(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> None:
-    """Report translations for unknown actions, and translations that change the slots of a text."""
+    """Report translations for unknown actions, and translations that change a string's slots."""
     blocks: dict[Path, Any] = {("texts",): file.part("texts")}
     for key, entries in file.part("actions").items():
         file.known(("actions", key), key, refs.actions, "is not an action", "Delete it.")

@@ -1,4 +1,4 @@
-"""Checks of an input table beyond its shape: types, limits, places, defaults, conditions. Pure."""
+"""Checks an input table beyond its shape: types, limits, places, defaults, conditions. Pure."""
 
 from __future__ import annotations
 
@@ -236,7 +236,7 @@ def condition(file: CheckedFile, at: Path, raw: Any, rows: Mapping[str, Input], 
 
 
 def cycles(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> None:
-    """Report inputs that depend on each other, so that none can be filled in."""
+    """Report inputs that depend on each other in a cycle, so none can be filled in."""
     needs = {
         key: [test.name for test in row.only_when or () if test.negate is (None in test.values)]
         for key, row in rows.items()
