@@ -147,7 +147,7 @@ def test_an_input_with_the_key_of_a_camel_case_brace_learns_the_place_to_write(t
     head = 'key: late\nlabel: Late\nrequest: {method: GET, path: "/lofts/{loftId}"}\ninputs:\n'
     (folder / "actions" / "late.yaml").write_text(head + row % "path")
     assert [str(problem) for problem in load(folder).check()] == [
-        "actions/late.yaml:3 request.path: has {loftId}, which no input fills: write `to: path.loftId` on one",
+        "actions/late.yaml:3 request.path: has {loftId}, which no input fills; write `to: path.loftId` on one",
         "actions/late.yaml:5 inputs.loft_id.to: is path.loft_id, but the path /lofts/{loftId} has no {loft_id}."
         " Did you mean 'path.loftId'?",
     ]

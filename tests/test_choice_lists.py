@@ -78,7 +78,7 @@ AT = "choices.pigeons"
             "items: pigeons, ",
             "",
             AT,
-            "lacks `items`, the place of the list in the answer: add it",
+            "lacks `items`, the place of the list in the answer; add it",
         ),
         (
             "connector",
@@ -94,14 +94,14 @@ AT = "choices.pigeons"
             "with: {loft_id: loft_id}, parameters: {loft_id: {label: Loft, required: true}}, ",
             "",
             AT,
-            "lacks 'loft_id', which get-loft needs: say under `with`",
+            "lacks 'loft_id', which get-loft needs; say under `with`",
         ),
         (
             "connector",
             ", required: true",
             "",
             f"{AT}.parameters.loft_id",
-            "fills 'loft_id', which get-loft needs: add `required: true` or a `default`",
+            "fills 'loft_id', which get-loft needs; add `required: true` or a `default`",
         ),
         (
             "connector",

@@ -106,9 +106,9 @@ def _explain(file: CheckedFile, error: Any) -> None:
                 remedy = nearest(key, known, f"Known here: {', '.join(known)}.")
                 if key in every.words and "schema" in known:
                     put = f"Put it under schema: `schema: {{{key}: …}}`."
-                    remedy = f" {put if key in takes else f'The type {kind} has no such limit: leave it out.'}"
+                    remedy = f" {put if key in takes else f'The type {kind} has no such limit; leave it out.'}"
                 ours = " or ".join(f"`{word}`" for word in RENAMED.get(key, ()) if word in known)
-                what = f"is {ours} here: rename it" if ours else f"is not a word of the language here.{remedy}"
+                what = f"is {ours} here; rename it" if ours else f"is not a word of the language here.{remedy}"
                 file.add((*path, key), what, breaks=True)
             return
         case "anyOf" | "oneOf" if error.context:

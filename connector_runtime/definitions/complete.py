@@ -100,7 +100,7 @@ def _inherited(key: str, row: Any, common: Raw, faults: list[Fault]) -> Any:
         faults.append((("inputs", key), ""))
         return row
     if row.get("type", shared["type"]) != shared["type"]:
-        what = f"is {row['type']}, but the shared row '{name}' is {shared['type']}: remove `row` and write this row out"
+        what = f"is {row['type']}, but the shared row '{name}' is {shared['type']}; remove `row` and write this row out"
         faults.append((("inputs", key, "type"), what))
     return {**shared, **row}
 

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 FAULTS = {
     ("connection/oauth2.yaml", "action: get-user", "action: get-usr"): "which is not in actions/",
     ("connection/server-to-server.yaml", "input.account_id", "input.acount_id"): "which is not an input here",
-    ("connection/oauth2.yaml", "token_url: https", "token_url: http"): "an https address, where codes",
+    ("connection/oauth2.yaml", "token_url: https", "token_url: http"): "the https URL where codes",
     ("connection/oauth2.yaml", "https://zoomgov.com: {", "http://zoomgov.com: {"): "zoomgov.com",
     ("connection/oauth2.yaml", "- {body.error: invalid_grant}", "- 5"): "revoked_when",
     ("connection/oauth2.yaml", "  client: basic", "  client: none_at_all"): "client",

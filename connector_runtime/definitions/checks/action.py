@@ -77,7 +77,7 @@ def compute(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> N
         at: Path = ("compute", text)
         place = places.place(text)
         if place.kind not in COMPUTED or not place.path:
-            file.add(at, f"cannot be computed: use one of {'.x, '.join(COMPUTED)}.x.{nearest(place.kind, COMPUTED)}")
+            file.add(at, f"cannot be computed; use one of {'.x, '.join(COMPUTED)}.x.{nearest(place.kind, COMPUTED)}")
         elif text in taken:
             file.add(at, f"is a place where '{taken[text][1]}' already goes; keep one")
         try:
@@ -105,7 +105,7 @@ def request(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> N
     braces = SLOT.findall(path)
     for name in braces if is_sound else ():
         if f"path.{name}" not in taken:
-            file.add(("request", "path"), f"has {{{name}}}, which no input fills: write `to: path.{name}` on one")
+            file.add(("request", "path"), f"has {{{name}}}, which no input fills; write `to: path.{name}` on one")
     for name in {name for name in braces if braces.count(name) > 1}:
         file.add(("request", "path"), f"has {{{name}}} twice; give the second another name")
     for key, row in rows.items():
@@ -115,7 +115,7 @@ def request(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> N
                 file.known(("inputs", key, "to"), str(place), map("path.{}".format, braces), what, "Add it there.")
     for word in ("method", "path"):
         if word not in section and f"request.{word}" not in taken and is_sound:
-            file.add(("request",), f"lacks `{word}`: add it, or send an input there with `to: request.{word}`")
+            file.add(("request",), f"lacks `{word}`; add it, or send an input there with `to: request.{word}`")
         elif word in section and f"request.{word}" in taken:
             file.add(("request", word), f"is fixed, but '{taken[f'request.{word}'][1]}' goes there too; keep one")
     if section.get("method") in READS:

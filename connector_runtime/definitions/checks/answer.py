@@ -31,7 +31,7 @@ def headers(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> N
     for name, value in file.part("request").get("headers", {}).items():
         at: Path = ("request", "headers", name)
         if schema_faults({"pattern": HEADER_NAME}, name):
-            file.add(at, "is not a header name: use only letters, digits and -")
+            file.add(at, "is not a header name; use only letters, digits and -")
         elif name.lower() in GUARDED_HEADERS:
             file.add(at, "is set by the connection or HTTP itself; put it in connection/ or leave it out")
         elif schema_faults({"pattern": HEADER_VALUE}, value):

@@ -87,7 +87,7 @@ def choices(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> N
         for name, entry in raw.get("parameters", {}).items():
             where = (*at, "parameters", name)
             if name not in raw.get("with", {}).values():
-                what = f"is not used: say under `with` which input of {raw.get('action', 'the action')} it fills"
+                what = f"is not used; say under `with` which input of {raw.get('action', 'the action')} it fills"
                 file.add(where, what)
             if (source := entry.get("choices_from")) is not None:
                 what = "is {}, which is not one of these lists"
@@ -112,12 +112,12 @@ def _source(file: CheckedFile, at: Path, raw: Mapping[str, Any], action: Mapping
             continue
         source = raw.get("parameters", {}).get(filled.get(name))
         if name not in filled:
-            file.add(at, f"lacks {name!r}, which {key} needs: say under `with` which input or parameter fills it")
+            file.add(at, f"lacks {name!r}, which {key} needs; say under `with` which input or parameter fills it")
         elif source is not None and "default" not in source and not source.get("required"):
-            what = f"fills {name!r}, which {key} needs: add `required: true` or a `default`"
+            what = f"fills {name!r}, which {key} needs; add `required: true` or a `default`"
             file.add((*at, "parameters", filled[name]), what)
     if "paging" not in action and "items" not in raw:
-        file.add(at, f"lacks `items`, the place of the list in the answer: add it, since {key} has no `paging`")
+        file.add(at, f"lacks `items`, the place of the list in the answer; add it, since {key} has no `paging`")
 
 
 def _fields(file: CheckedFile, at: Path, raw: Mapping[str, Any], action: Mapping[str, Any], refs: References) -> None:
@@ -150,7 +150,7 @@ def shared_rows(file: CheckedFile, rows: Mapping[str, Input], refs: References) 
     used = {row.get("row") for table in tables for row in (table or {}).values() if isinstance(row, dict)}
     for name in file.data.get("rows", {}) if file.whole("rows") and None not in tables else ():
         if name not in used:
-            file.add(("rows", name), f"is used by no action: refer to it with `row: {name}`, or delete it")
+            file.add(("rows", name), f"is used by no action; refer to it with `row: {name}`, or delete it")
 
 
 def _granted(file: CheckedFile, rows: Mapping[str, Input]) -> list[tuple[Path, Place]]:
@@ -177,7 +177,7 @@ def grants(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> No
         codec(file, ("token", name, "as"), raw, refs)
     for key, row in rows.items():
         if not row.to:
-            file.add(("inputs", key), f"goes nowhere: add `to`, one of {', '.join(kinds)}")
+            file.add(("inputs", key), f"goes nowhere; add `to`, one of {', '.join(kinds)}")
 
 
 def test(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> None:
@@ -210,18 +210,18 @@ def oauth(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> Non
     for word in sorted({"authorize_url", "pkce"} & section.keys()) if grant != "authorization_code" else ():
         file.add(("oauth", word), f"is for a person's sign-in, which the grant {grant} does not have; leave it out")
     if not isinstance(token, dict) or "access_token" not in token:
-        file.add(("oauth",), "gets a token that goes nowhere: add `token: {access_token: {to: …}}`")
+        file.add(("oauth",), "gets a token that goes nowhere; add `token: {access_token: {to: …}}`")
     granted = {str(place).lower() for _, place in _granted(file, rows)}
     for word in ("client.id",) if client == "none" else ("client.id", "client.secret"):
         if file.sound("inputs") and word not in granted:
-            file.add(("oauth", "client"), f"is {client}, but no input gives {word}: write `to: {word}` on one")
+            file.add(("oauth", "client"), f"is {client}, but no input gives {word}; write `to: {word}` on one")
 
 
 def signature(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> None:
     """Report a signature without exactly one input for its secret, or with unknown slots."""
     secrets = [key for key, row in rows.items() for place in row.to if str(place) == "verify.secret"]
     if not secrets and file.sound("inputs"):
-        file.add(("inputs",), "lack the secret: add an input with `to: verify.secret`")
+        file.add(("inputs",), "lack the secret; add an input with `to: verify.secret`")
     for key in secrets[1:]:
         file.add(("inputs", key, "to"), f"is verify.secret, where '{secrets[0]}' already goes; keep one")
     section = file.part("verify")
@@ -229,7 +229,7 @@ def signature(file: CheckedFile, rows: Mapping[str, Input], refs: References) ->
         if slot not in ("body", "timestamp"):
             file.add(("verify", "message"), f"has {{{slot}}}; use {{body}} and {{timestamp}}, the only slots here")
     if "field" in section.get("time", {}) and "fields" not in section:
-        file.add(("verify", "time", "field"), "is a part of the header, which has none: add `fields: {signature: …}`")
+        file.add(("verify", "time", "field"), "is a part of the header, which has none; add `fields: {signature: …}`")
 
 
 def locale(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> None:

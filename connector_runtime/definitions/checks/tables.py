@@ -104,9 +104,9 @@ def _schema(file: CheckedFile, at: Path, raw: Mapping[str, Any], row: Input) -> 
     for word in [word for word in schema if word not in known and "$ref" not in schema]:
         if row.collection and word in ("minItems", "maxItems", "uniqueItems"):
             remedy = f"use `type: json` with `schema: {{type: array, {word}: …}}`"
-            what = f"limits the list, but `schema` describes one entry: {remedy}"
+            what = f"limits the list, but `schema` describes one entry; {remedy}"
         elif word == "enum":
-            what = "is not for a row: write `choices` beside `schema`"
+            what = "is not for a row; write `choices` beside `schema`"
         elif word in ALL_WORDS:
             what = f"has no meaning for {row.type}; " + (f"use {', '.join(known)}" if known else "leave it out")
         else:
@@ -153,12 +153,12 @@ def _place(file: CheckedFile, at: Path, row: Input, place: Place) -> None:
     elif any("*" in step.split(".") for step in place.path):
         what = f"is {place}; use .* only at the end, and in {place.kind} right after it: body.a.*, query.*"
     elif place.spread and row.collection != "map" and not is_structured:
-        what = "spreads a value with .*, which takes a map: write `collection: map` or `type: json`"
+        what = "spreads a value with .*, which takes a map; write `collection: map` or `type: json`"
     elif place.kind == "path":
         if row.required != () or row.only_when is not None:
             file.add(at, "goes into the path, so it must have `required: true` and no `only_when`")
         if row.collection == "map" or (row.collection == "list" and not any(codec.joins for codec in row.codecs)):
-            what = "puts several values into one place of the path: add `as: csv`, or leave `collection` out"
+            what = "puts several values into one place of the path; add `as: csv`, or leave `collection` out"
         elif is_structured:
             file.add((*at, "type"), f"is {row.type}, which cannot go into a path; use string or integer")
     elif file.kind == "actions" and place.kind == "header" and name.lower() in GUARDED_HEADERS:
@@ -175,9 +175,9 @@ def _words(file: CheckedFile, at: Path, raw: Mapping[str, Any], row: Input) -> N
     """Report keys of a row that contradict each other."""
     always, single = row.required == (), row.collection != "list" and row.type not in ("json", "any")
     if "csv" in several(raw.get("as", ())) and single:
-        file.add((*at, "as"), "joins a list, but the input is not a list: add `collection: list`")
+        file.add((*at, "as"), "joins a list, but the input is not a list; add `collection: list`")
     if "as" in raw and not row.to:
-        file.add((*at, "as"), "converts a value that goes nowhere: add `to`")
+        file.add((*at, "as"), "converts a value that goes nowhere; add `to`")
     if row.key in RESERVED:
         file.add(at, "is an option of the command line; give the input another name and add `to`")
     if (row.key == "connection") is not (row.type == "connection"):
@@ -185,7 +185,7 @@ def _words(file: CheckedFile, at: Path, raw: Mapping[str, Any], row: Input) -> N
     if row.fills_in and (row.required or row.only_when is not None):
         file.add((*at, "default"), "fills in a required input, which must have `required: true` and no `only_when`")
     if row.has_default and row.type == "secret":
-        what = "is in a file that anyone can read, so a secret must not have a default: leave it out"
+        what = "is in a file that anyone can read, so a secret must not have a default; leave it out"
         file.add((*at, "default"), what)
     if row.clear and always:
         file.add((*at, "clear"), "clears a required input; leave out `clear` or `required`")
@@ -227,7 +227,7 @@ def condition(file: CheckedFile, at: Path, raw: Any, rows: Mapping[str, Input], 
             file.add(at, "depends on the connection, which the platform chooses; name another input")
         elif values and (row.collection or row.type in ("json", "any", "file")):
             what = f"compares '{test.name}', which can only be tested for presence"
-            file.add(at, f"{what}: write `{test.name}` or {{{test.name}: null}}")
+            file.add(at, f"{what}; write `{test.name}` or {{{test.name}: null}}")
         else:
             known = ", ".join(str(choice.value) for choice in row.choices)
             for value in (value for value in values if not registry.accepts(row, value)):
