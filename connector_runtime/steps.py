@@ -185,7 +185,7 @@ Steps = Generator[Any, Any, None]  # of steps and outputs
 
 
 def next_output(steps: Steps) -> Generator[Step, Any, Any]:
-    """Pass on the steps of an inner generator, and return its next output, or None at the end."""
+    """Pass on the steps of an inner generator and return its next output, or None at the end."""
     proceed: Callable[[Any], Any] = steps.send
     value: Any = None
     while True:

@@ -378,11 +378,11 @@ def test_a_translation_is_written_and_completed(run: Run, folder: Path) -> None:
     where = ("--folder", str(folder))
     file = folder / "locales" / "pt-BR.yaml"
     code, out, err = run("locale", "pt-BR", *where)
-    assert (code, err) == (0, "") and out.startswith(f"wrote {file}: ") and out.endswith(" texts left to translate\n")
-    left, _, known = out.rpartition(": ")[2].partition(" texts")[0].partition(" of ")
+    assert (code, err) == (0, "") and out.startswith(f"wrote {file}: ") and out.endswith(" strings left to translate\n")
+    left, _, known = out.rpartition(": ")[2].partition(" strings")[0].partition(" of ")
     assert left == known == "4" and "\n  Get Thing:\n" in file.read_text()
     file.write_text(file.read_text().replace("  Get Thing:\n", "  Get Thing: Obter Coisa\n", 1))
-    assert run("locale", "pt-BR", *where) == (0, f"wrote {file}: 3 of 4 texts left to translate\n", "")
+    assert run("locale", "pt-BR", *where) == (0, f"wrote {file}: 3 of 4 strings left to translate\n", "")
     assert "\n  Get Thing: Obter Coisa\n" in file.read_text()
     for code_ in ("PT", "x", "pt_BR", "pt-br"):
         what = f"is {code_!r}; must be a code such as fr, pt-BR or zh-Hant-TW"

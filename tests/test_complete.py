@@ -167,7 +167,7 @@ def pigeon(folder: Path, rows: str, row: str) -> list[str]:
 def test_a_fault_in_a_word_of_a_shared_row_is_told_where_it_is_used_and_names_where_it_is_said(tmp_path: Path) -> None:
     said = "{loft_id: {type: string, required: true, schema: {minLenght: 2}}}"
     assert pigeon(tmp_path / "folder", said, "{row: loft_id}") == [
-        "actions/send-message.yaml:7 inputs.loft_id.schema.minLenght: is not a word of JSON Schema. Did you mean"
+        "actions/send-message.yaml:7 inputs.loft_id.schema.minLenght: is not a JSON Schema keyword. Did you mean"
         " 'minLength'? (from rows.loft_id in connector.yaml)"
     ]
 
@@ -175,7 +175,7 @@ def test_a_fault_in_a_word_of_a_shared_row_is_told_where_it_is_used_and_names_wh
 def test_a_fault_in_a_word_of_ones_own_speaks_of_no_shared_row(tmp_path: Path) -> None:
     said = "{loft_id: {type: string, required: true, schema: {minLength: 2}}}"
     assert pigeon(tmp_path / "folder", said, "{row: loft_id, schema: {minLenght: 2}}") == [
-        "actions/send-message.yaml:7 inputs.loft_id.schema.minLenght: is not a word of JSON Schema. Did you mean"
+        "actions/send-message.yaml:7 inputs.loft_id.schema.minLenght: is not a JSON Schema keyword. Did you mean"
         " 'minLength'?"
     ]
 

@@ -124,8 +124,8 @@ def test_signs_inside_texts_count_as_no_objects() -> None:
 @pytest.mark.parametrize(
     ("text", "message", "hint", "place"),
     [
-        (b"", "is empty", "Send a JSON object, {} at least.", None),
-        (b" \n", "is empty", "Send a JSON object, {} at least.", None),
+        (b"", "is empty", "Send a JSON object, at least {}.", None),
+        (b" \n", "is empty", "Send a JSON object, at least {}.", None),
         (
             b'{"a": 1,\n b}',
             "is not JSON, from line 2, column 2 on",

@@ -140,7 +140,7 @@ CASES = [  # what is edited in the action, the level, where in the action, what 
         "inputs.spare",
         "no longer accepts other keys",
     ),
-    ("as: local_or_utc", "as: utc", "major", "inputs.at", "accepts other values than before"),
+    ("as: local_or_utc", "as: utc", "major", "inputs.at", "accepts different values than before"),
     (
         "default: slow, ",
         "default: fast, ",
@@ -418,5 +418,5 @@ def test_inside_of_a_value_all_is_compared(old: Any, new: Any, change: tuple[str
 
 def test_values_that_are_taken_otherwise_than_the_form_says_break() -> None:
     one, two = limited({}, {"pattern": "a", "title": "A"}), limited({}, {"pattern": "b", "title": "A"})
-    assert found(one, two) == [("major", PLACE, "accepts other values than before")]
+    assert found(one, two) == [("major", PLACE, "accepts different values than before")]
     assert found(limited({}, {"title": "A"}), limited({}, {"title": "B", "examples": [1], "format": "x"})) == []

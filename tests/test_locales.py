@@ -209,7 +209,7 @@ def test_gaps_are_counted_and_named_and_break_nothing(folder: Path) -> None:
     (gap,) = [problem for problem in connector.gaps() if "not translated" in problem.what]
     known = locales.texts(connector.profile, connector.actions, connector.triggers)
     assert gap.where == "locales/fr.yaml:3"
-    assert gap.what.startswith(f"{len(known) - 3} of {len(known)} texts are not translated: ")
+    assert gap.what.startswith(f"{len(known) - 3} of {len(known)} strings are not translated: ")
     assert "'Fly'" in gap.what and "Grey" not in gap.what
 
 
@@ -301,7 +301,7 @@ def test_a_translator_gets_a_file_with_all_there_is_to_translate(folder: Path) -
     assert done.returncode == 0, done.stderr
     connector = load(folder)
     total = len(locales.texts(connector.profile, connector.actions, connector.triggers))
-    assert done.stdout.strip() == f"wrote {folder}/locales/es.yaml: {total} of {total} texts left to translate"
+    assert done.stdout.strip() == f"wrote {folder}/locales/es.yaml: {total} of {total} strings left to translate"
     assert connector.check() == []
     text = (folder / "locales/es.yaml").read_text()
     assert "  # actions/fly.yaml\n  Fly:\n" in text

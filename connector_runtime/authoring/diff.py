@@ -191,7 +191,7 @@ def _inputs(where: str, old: Data, new: Data) -> Changes:
         changes += _narrowed(place, _field(old, olds[before]), _field(new, news[after]))
         yield from changes
         if all(level == "patch" for level, _, _ in changes) and _accepted(old, before) != _accepted(new, after):
-            yield "major", place, "accepts other values than before"
+            yield "major", place, "accepts different values than before"
 
 
 def _accepted(entry: Data, key: str) -> Json:

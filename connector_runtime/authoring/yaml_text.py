@@ -98,7 +98,7 @@ def locale(key: str, texts: Texts, old: Locale | None, spare: set[str], schema: 
         lines.append("  # events")
         lines += [line for text in others for line in _translation(text, translations[text], "  ")]
     if unused:
-        lines.append("  # no definition has these texts any longer: delete them")
+        lines.append("  # no definition has these strings any longer: delete them")
         lines += [f"  # {_bare(text)}: {_bare(translations[text] or '')}" for text in unused]
     if old and old.actions:
         lines.append("actions: # texts with another meaning there")

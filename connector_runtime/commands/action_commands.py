@@ -69,7 +69,7 @@ def show(context: Context, arguments: list[str]) -> None:
 
 
 def preview(context: Context, arguments: list[str]) -> None:
-    """Print the HTTP request that `run` would send, and send nothing."""
+    """Print the HTTP request that `run` would send without sending it."""
     action, inputs, chosen = _action(context, preview, arguments)
     print_json(action.preview(inputs, clear=chosen.clear, extra=chosen.extra, base_url=context.base_url(chosen)))
 

@@ -114,7 +114,7 @@ def locale(context: Context, arguments: list[str]) -> None:
     schema = "../schemas/locale.schema.json" if (folder / "schemas/locale.schema.json").is_file() else None
     file.write_text(yaml_text.locale(chosen.code, texts, old, spare, schema), encoding="utf-8")
     left = len(locales.untranslated(old.texts, old.actions, texts)) if old else len(texts)
-    put(f"wrote {file}: {left:,} of {len(texts):,} texts left to translate")
+    put(f"wrote {file}: {left:,} of {len(texts):,} strings left to translate")
 
 
 def _folder_context(folder: Path) -> draft.FolderContext:

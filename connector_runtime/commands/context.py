@@ -67,7 +67,7 @@ class Context(NamedTuple):
 
     @contextmanager
     def connections(self) -> Iterator[tuple[Connections, Sealed]]:
-        """Yield the stored connections and their store, and close the store at the end."""
+        """Yield the stored connections and their store; close the store at the end."""
         from ..connections.connections import Connections
 
         with closing(self.vault()) as store:
@@ -75,7 +75,7 @@ class Context(NamedTuple):
 
     @contextmanager
     def existing_store(self) -> Iterator[Sealed | None]:
-        """Yield the store, or None if there is none yet; create nothing, and close the store at the end."""
+        """Yield the store, or None if there is none yet; create nothing and close the store at the end."""
         from ..stores.databases import data_directory
 
         if self.setting("store") is None and not (data_directory(self.app) / "store.db").exists():
@@ -200,7 +200,7 @@ def print_table(rows: Collection[Sequence[str]], indent: str = "") -> None:
 
 
 def listening_socket(host: str, port: int) -> socket.socket:
-    """Open a port, 0 for a free one, and return its socket. Raises `InputError` if that fails."""
+    """Open a port (0: any free one) and return its socket. Raises `InputError` if that fails."""
     import socket
 
     try:

@@ -87,7 +87,7 @@ def _action(data: Raw, common: Raw) -> tuple[dict[str, Any], list[Fault]]:
 
 
 def _inherited(key: str, row: Any, common: Raw, faults: list[Fault]) -> Any:
-    """Return a row merged with its shared row, and add a fault if there is none or if its type differs."""
+    """Return a row merged with its shared row; add a fault if there is none or its type differs."""
     if not isinstance(row, dict) or not isinstance(name := row.get("row"), str):
         return row
     known = shared_rows(common)

@@ -134,7 +134,7 @@ def gaps(document: Document, known: Texts, optional: set[str]) -> Iterator[Probl
     if missing:
         names = ", ".join(_clipped(text) for text in missing[:MAX_NAMES])
         names += f" and {len(missing) - MAX_NAMES:,} more" if len(missing) > MAX_NAMES else ""
-        what = f"{len(missing):,} of {len(known):,} texts {'is' if len(missing) == 1 else 'are'} not translated"
+        what = f"{len(missing):,} of {len(known):,} strings {'is' if len(missing) == 1 else 'are'} not translated"
         yield Problem(f"{document.name}:{document.line(('texts',))}", f"{what}: {names}")
     for text in shared:
         if text not in known and text not in optional:

@@ -48,10 +48,7 @@ def is_local(text: str) -> bool:
 
 
 def in_zone(value: Any, zone: Any) -> str:
-    """`2026-11-01T09:00:00Z` in the zone `America/New_York`, `2026-11-01 04:00`; in UTC if the zone is unknown.
-
-    A filter in expressions.
-    """
+    """Return a time as `2026-11-01 04:00 America/New_York`; in UTC if the zone is unknown. A filter in expressions."""
     from zoneinfo import ZoneInfo
 
     moment = instant(value)

@@ -157,7 +157,7 @@ def _refusal(error: Exception, depth: int | None = None) -> JsonError:
         case UnicodeDecodeError():
             return JsonError(Sentence("is not UTF-8 text (byte {count})", count=error.start))
         case json.JSONDecodeError() if not error.doc.strip():
-            return JsonError(Sentence("is empty"), hint=Sentence("Send a JSON object, {} at least."))
+            return JsonError(Sentence("is empty"), hint=Sentence("Send a JSON object, at least {}."))
         case json.JSONDecodeError():
             place = Sentence("line {line}, column {column}", line=error.lineno, column=error.colno)
             return JsonError(Sentence("is not JSON, from {place} on", place=place), place=place)

@@ -1,7 +1,6 @@
-"""Checks JSON data against a JSON Schema 2020-12, and explains faults so that flow builders can act on them. Pure.
+"""Checks JSON data against a JSON Schema 2020-12, and explains faults so flow builders can act on them. Pure.
 
-`fits` always agrees with jsonschema, but loads it only for rare keywords, because loading takes longer than most
-commands run.
+`fits` always agrees with jsonschema, but loads it only for rare keywords, as loading it outlasts most commands.
 """
 
 from __future__ import annotations

@@ -174,7 +174,7 @@ class LabelLimit:
             try:
                 bucket = self.bucket.load(now + self._ahead, state)
             except UNREADABLE:
-                log.warning("pacing starts over: its state in the store can't be read")
+                log.warning("pacing starts over: its state can't be read from the store")
                 bucket = self.bucket.load(now + self._ahead, None)
             self._ahead = max(self._ahead, bucket.at - now)
             bucket.advance(now + self._ahead)
@@ -241,7 +241,7 @@ class Quotas:
                 if not out <= now + 2 * DAY:
                     raise ValueError
             except UNREADABLE:
-                log.warning("a quota's count starts over: it can't be read in the store")
+                log.warning("a quota's count starts over: it can't be read from the store")
                 used, out = 0, 0.0
             return json.dumps(change(used, out)).encode()
 

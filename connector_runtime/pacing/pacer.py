@@ -148,7 +148,7 @@ class Pacer:
             longest = now + MAX_RATE_LIMIT_WAIT if kind == "rate_limit" else midnight(now) + DAY
             until = min(retry_at.timestamp(), longest) if retry_at else None
             if retry_at is not None and until == longest:
-                what = "the vendor says that it accepts no '%s' requests until %s; the pacer waits at most %d seconds"
+                what = "the vendor reports that it accepts no '%s' requests until %s; the pacer waits only %d seconds"
                 log.warning(what, limit.name, f"{retry_at:%Y-%m-%d %H:%M} UTC", longest - now)
             if kind == "rate_limit":
                 refuse = partial(Bucket.refuse, until=until, explained=window is not None, counted=is_paced)

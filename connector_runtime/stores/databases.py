@@ -203,7 +203,7 @@ class Postgres(Database):
             import psycopg
         except ImportError:
             hint = "Install it: pip install 'psycopg[binary]'."
-            raise StoreError("A store in PostgreSQL needs psycopg.", hint=hint) from None
+            raise StoreError("A PostgreSQL store needs psycopg.", hint=hint) from None
         self._url, self._psycopg = url, psycopg
         super().__init__()
 

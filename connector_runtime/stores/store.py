@@ -107,7 +107,7 @@ class Store(ABC):
             after = page[-1][0]
 
     def update(self, key: str, change: Callable[[bytes | None], bytes | None], *, tries: float = inf) -> Entry | None:
-        """Replace a value with the result of `change` (None: no entry), and return the resulting entry.
+        """Replace a value with the result of `change` (None: no entry) and return the resulting entry.
 
         Writes nothing if the value does not change. Tries again if another writer got there first; raises
         `WriteConflict` after `tries` attempts.
@@ -157,7 +157,7 @@ class Store(ABC):
             raise damaged(key) from None
 
     def set_aside(self, key: str, entry: Entry) -> None:
-        """Move an unreadable entry to `damaged/` unless it has changed since it was read, and log its key."""
+        """Move an unreadable entry to `damaged/` unless it has changed since it was read; log its key."""
         if key.startswith(DAMAGED):
             return
         aside = _aside(key)

@@ -139,7 +139,7 @@ def holding(pattern: str, content: Schema) -> Schema:
 
 
 def read_json(text: Any, content: Mapping[str, Json]) -> Any:
-    """Parse a string as JSON, and return other data unchanged. Raises `NoValue` for invalid or unsuitable JSON."""
+    """Parse a string as JSON; return other data unchanged. Raises `NoValue` for invalid or unsuitable JSON."""
     try:
         value = json_text.read_strictly(text, duplicates=True) if isinstance(text, str) else text
     except json_text.JsonError as error:

@@ -86,7 +86,7 @@ def test_an_address_that_leads_to_no_store_says_what_to_give(tmp_path: Path, mon
     refused = told(lambda: open_store("postgresql://user@127.0.0.1:1/db"))
     assert refused == whole("The PostgreSQL store can't be reached (OperationalError).", GONE, True)
     monkeypatch.setitem(sys.modules, "psycopg", None)
-    needs = whole("A store in PostgreSQL needs psycopg.", "Install it: pip install 'psycopg[binary]'.")
+    needs = whole("A PostgreSQL store needs psycopg.", "Install it: pip install 'psycopg[binary]'.")
     assert told(lambda: open_store("postgresql://user@127.0.0.1:1/db")) == needs
 
 

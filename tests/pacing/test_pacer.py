@@ -183,8 +183,8 @@ def test_a_lockout_is_believed_for_ten_minutes_and_the_log_says_so(
     pacer = Pacer(limits, plan="tower", store=store, clock=time)
     pacer.report(go(pacer, time, permit()), 429, {}, datetime.max.replace(tzinfo=UTC), "rate_limit")
     assert [record.getMessage() for record in caplog.records] == [
-        "the vendor says that it accepts no 'light' requests until 9999-12-31 23:59 UTC;"
-        " the pacer waits at most 600 seconds"
+        "the vendor reports that it accepts no 'light' requests until 9999-12-31 23:59 UTC;"
+        " the pacer waits only 600 seconds"
     ]
     for each in (pacer, Pacer(limits, plan="tower", store=store, clock=time) if store else pacer):
         with pytest.raises(RateLimited, match="2026-11-01 12:10:00 UTC"):
@@ -787,7 +787,7 @@ def test_a_state_that_can_not_be_read_is_begun_anew(
         assert store.put(key, nonsense, entry.version + number)
         caplog.clear()
         assert Pacer(limits, plan="tower", store=store, clock=time).ask(permit()) == 0
-        assert "its state in the store can't be read" in caplog.text, nonsense
+        assert "its state can't be read from the store" in caplog.text, nonsense
         entry_now = store.read(key)
         assert entry_now is not None
         store.put(key, entry.value, entry_now.version)

@@ -36,7 +36,7 @@ def test_what_is_packed_is_not_read(local: httpx.Client) -> None:
 
 
 UNREAD = {
-    "nothing": (b"", "is empty", "Send a JSON object, {} at least."),
+    "nothing": (b"", "is empty", "Send a JSON object, at least {}."),
     "no text": (b"\xff", "is not UTF-8 text (byte 0)", None),
     "a key twice": (b'{"a": 1, "a": 2}', "contains the key 'a' twice", "Leave one of them out."),
     "no number": (b'{"limit": NaN}', "is not JSON: NaN is not a JSON number", None),

@@ -152,4 +152,4 @@ def output(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> No
             what = f"is not a {error.validator_value}" if error.validator == "format" else fault_of(error)
             file.add(("output", "example", *error.absolute_path), f"{what}; the example must match the schema")
     except UnknownType as error:
-        file.add(at, f"has the type {error.type!r}, which JSON Schema does not have; use one that it has")
+        file.add(at, f"has the type {error.type!r}, which is not a JSON Schema type; use one that is")

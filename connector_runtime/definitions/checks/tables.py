@@ -110,7 +110,7 @@ def _schema(file: CheckedFile, at: Path, raw: Mapping[str, Any], row: Input) -> 
         elif word in ALL_WORDS:
             what = f"has no meaning for {row.type}; " + (f"use {', '.join(known)}" if known else "leave it out")
         else:
-            what = f"is not a word of JSON Schema.{nearest(word, known or ALL_WORDS)}"
+            what = f"is not a JSON Schema keyword.{nearest(word, known or ALL_WORDS)}"
         file.add((*at, "schema", word), what)
     _limits(file, (*at, "schema"), schema)
     for index, warn in enumerate(raw.get("warn", ())):
@@ -125,7 +125,7 @@ def _limits(file: CheckedFile, at: Path, schema: Any) -> None:
     for word, value in schema.items():
         wanted = ALL_WORDS.get(word, object)
         if len(at) > 3 and word not in ALL_WORDS:
-            file.add((*at, word), f"is not a word of JSON Schema.{nearest(word, ALL_WORDS)}")
+            file.add((*at, word), f"is not a JSON Schema keyword.{nearest(word, ALL_WORDS)}")
         elif not isinstance(value, wanted) or (isinstance(value, bool) and wanted in (int, (int, float))):
             kinds = {int: "a whole number", str: "text", list: "a list", dict: "a schema", bool: "true or false"}
             file.add((*at, word), f"is {value!r}; it must be {kinds.get(wanted, 'a number')}")
