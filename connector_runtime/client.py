@@ -35,7 +35,7 @@ class Client(AbstractContextManager["Client"]):
             meeting = client.run("create-meeting", {"user_id": "me", "topic": "Weekly"}).data
 
     `token` is an access token, or a function that returns one before every request; it may take the token that the
-    vendor has just rejected, or None. `connection` replaces `token`: it has all values of a connection by name, as in
+    vendor has just rejected, or None. `connection` replaces `token`: it holds all values of a connection by name, as in
     `{"api_key": "…"}`, or is a function that takes the rejected values or None and returns new ones. `base_url`
     replaces the vendor's base URL and its path; it must use https, or http on this machine. `options` are
     `ClientOptions`, and each call takes `CallOptions`. Only proxies are read from the environment. Clients with equal

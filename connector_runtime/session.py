@@ -99,7 +99,7 @@ class DownloadOptions(TypedDict, total=False):
 
     `parallel` is the maximum number of simultaneous downloads (3). With `overwrite`, existing files are replaced.
     `progress` is called with the file, the bytes saved so far and the total (None if unknown), by `Client` possibly
-    from several threads. `largest` bounds, in bytes, a file whose size the vendor does not announce (10 GiB).
+    from several threads. `largest` bounds, in bytes, a file whose size the vendor does not report (10 GiB).
     """
 
     parallel: int

@@ -46,7 +46,7 @@ BINARY_FACTOR = 8  # responses with `response_type: binary` may be this many tim
 class Http:
     """The HTTP settings of a client: proxy, certificates, timeouts and limits. Raises `InputError` if one is invalid.
 
-    `proxy` is a URL (`http://user:password@proxy:8080`), by default that of the environment (HTTPS_PROXY). `ca` is the
+    `proxy` is a URL (`http://user:password@proxy:8080`), by default from the environment (HTTPS_PROXY). `ca` is the
     path of a file of trusted certificates, or an `ssl.SSLContext`. `timeout` limits each wait for the vendor, and
     `connect_timeout` the opening of a connection, in seconds. `connections` is the maximum number of open connections.
     `largest` limits a response, in bytes after decompression; with `response_type: binary` the limit is eight times as
@@ -146,7 +146,7 @@ def transport_errors(step: Send) -> Iterator[None]:
         failure = _error_of(error, step)
     except (httpx.InvalidURL, UnicodeError):  # UnicodeError: the host name is invalid
         what = Sentence("The URL is too long, or its host name is invalid.")
-        failure = TransportError(what, hint=Sentence("Shorten the inputs that go into it, or correct the address."))
+        failure = TransportError(what, hint=Sentence("Shorten the inputs that go into it, or correct the URL."))
     else:
         return
     finally:
@@ -169,11 +169,11 @@ def _error_of(error: httpx.HTTPError, step: Send) -> TransportError:
     if isinstance(error, httpx.TimeoutException):
         what = Sentence("No response in time.")
         if unsent:
-            what = Sentence("No connection to {host} in time.", host=host)
+            what = Sentence("Could not connect to {host} in time.", host=host)
     elif isinstance(error, httpx.ConnectError):
-        what = Sentence("No connection to {host}: {reason}.", host=host, reason=str(error))
+        what = Sentence("Could not connect to {host}: {reason}.", host=host, reason=str(error))
     elif isinstance(error, httpx.LocalProtocolError):
-        what = Sentence("The request cannot be sent: a header has characters that are not allowed.")
+        what = Sentence("The request cannot be sent: a header contains characters that are not allowed.")
     elif isinstance(error, httpx.ProxyError):
         what = Sentence("The proxy refused the connection.")
     elif isinstance(error, httpx.DecodingError | httpx.RemoteProtocolError | httpx.ReadError):

@@ -290,7 +290,7 @@ def test_an_error_of_the_network_names_the_host(make: Any, connector: Connector)
     way = {"token": "t", "base_url": "http://localhost:1/v2", "retries": 0}
     with make(connector, **way) as client, pytest.raises(TransportError) as caught:
         client.run("create-meeting", MEETING)
-    assert caught.value.message.startswith("No connection to localhost: ")
+    assert caught.value.message.startswith("Could not connect to localhost: ")
     assert (caught.value.may_have_been_done, caught.value.retriable) == (False, True)
 
 
@@ -309,8 +309,7 @@ def test_numbers_that_json_has_not_come_as_text_with_a_warning(call: Any, vendor
     assert [(warning.where, warning.what) for warning in result.warnings] == [
         (
             "body",
-            f"The response has numbers that JSON cannot hold (NaN, -Infinity, 1e400, {'9' * 60}); "
-            "they are returned as text.",
+            f"The response has numbers that JSON cannot hold (NaN, -Infinity, 1e400, {'9' * 60}); they became strings.",
         )
     ]
     assert json.loads(json_text.write(result.data)) == result.data
@@ -421,7 +420,7 @@ def users(connector: Connector, *said: Any, **terms: Any) -> Result:
 def test_a_next_page_that_no_request_can_carry_is_an_error_after_its_page(connector: Connector, token: Any) -> None:
     with pytest.raises(ApiError) as caught:
         users(connector, {"users": [{"id": "a"}], "next_page_token": token})
-    assert caught.value.message == "The response names a next page that cannot be requested."
+    assert caught.value.message == "The response points to a next page that cannot be requested."
     assert (caught.value.items_read, caught.value.cursor) == (1, None)
     assert caught.value.partial.data == {"users": [{"id": "a"}]}
 
@@ -735,6 +734,6 @@ def test_a_raw_request_to_another_product_gets_no_hint_of_meetings(call: Any, ve
 def test_a_firewalls_page_says_nothing_about_the_plan_and_renews_no_token(call: Any, vendor: Vendor) -> None:
     for status in ("403 Forbidden", "401 Unauthorized"):
         vendor.says("Content-Type: text/html", b"<html><body><h1>Blocked</h1> by policy</body></html>", status=status)
-        with pytest.raises(TransportError, match=r"not Zoom's. It says: Blocked by policy") as caught:
+        with pytest.raises(TransportError, match=r"not from Zoom. It says: Blocked by policy") as caught:
             call.run("create-meeting", MEETING)
         assert (caught.value.retriable, caught.value.may_have_been_done) == (False, False)

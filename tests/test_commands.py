@@ -479,7 +479,7 @@ def test_a_sample_is_signed_posted_and_its_answer_told(run: Run, receiver: Any, 
         "send-event", "--to", "'ftp://x' must be a URL such as http://127.0.0.1:8200/"
     )
     code, _, err = run("send-event", "meeting.started", "--to", "http://127.0.0.1:1/")
-    assert code == 6 and err.startswith("error: No connection to 127.0.0.1: ")
+    assert code == 6 and err.startswith("error: Could not connect to 127.0.0.1: ")
     assert err.endswith("Connection refused. Is the receiver running?\n")
 
 

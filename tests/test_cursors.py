@@ -107,7 +107,7 @@ def test_a_token_that_expired_says_that_the_list_starts_again(connector: Connect
 def test_a_count_that_does_not_match_is_a_warning_with_both_figures(client: Client, zoom: Sandbox) -> None:
     zoom.inject(match="GET /v2/users", status=200, body=json.dumps({"users": [{"id": "a"}], "total_records": 3}))
     result = client.run("list-users", {})
-    assert [warning.what for warning in result.warnings] == ["Zoom announced 3 items and sent 1."]
+    assert [warning.what for warning in result.warnings] == ["Zoom reported 3 items but sent 1."]
     assert client.run("list-users", {}).warnings == ()
     assert client.run("list-users", {}, 5).warnings == ()
 

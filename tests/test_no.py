@@ -21,9 +21,9 @@ from connector_runtime.steps import AskPermit, Now, Send, Token
 from zoom_connector import Connector, Http, InputError, RateLimited, TransportError
 
 LOOK = "The request was accepted, so the change was probably made. Check before you send it again."
-BETWEEN = "Something in between answered, such as a proxy or a firewall. Ask whoever runs the network."
+BETWEEN = "Something in between responded, such as a proxy or a firewall. Ask whoever runs the network."
 SERVER = "Zoom's server failed"
-DOUBT = ", and the change may have been made all the same. Check in Zoom before you run this again."
+DOUBT = ", but the change may still have been made. Check in Zoom before you run this again."
 
 
 def run(connector: Connector, key: str, inputs: dict[str, Any], *answers: Any, **terms: Any) -> Any:
@@ -85,7 +85,7 @@ def test_a_list_that_is_none_says_so(connector: Connector) -> None:
 def test_a_list_that_does_not_end_says_where_to_go_on(connector: Connector) -> None:
     again = [say({"users": [{"id": "a"}], "next_page_token": token}) for token in ("t", "u", "t")]
     refused = told(lambda: run(connector, "list-users", {}, *again))
-    what = "The list does not end: after 3 items, Zoom named the same next page again."
+    what = "The list does not end: after 3 items, Zoom gave the same next page again."
     hint = "The items read so far are complete. Start the list again."
     assert refused == whole("api", what, hint, status=200, items_read=3, retriable=True)
     empty = [say({"users": [], "next_page_token": f"t{number}"}) for number in range(EMPTY_PAGES + 1)]
@@ -127,7 +127,7 @@ def test_a_call_whose_time_is_over_sends_nothing_more(connector: Connector) -> N
             "get-user",
             ME,
             302,
-            "Zoom redirects. Redirects are not followed, because the token would be sent along.",
+            "Zoom sent a redirect. Redirects are not followed, because they would carry the token.",
             False,
             False,
         ),
@@ -135,7 +135,7 @@ def test_a_call_whose_time_is_over_sends_nothing_more(connector: Connector) -> N
             "get-user",
             ME,
             399,
-            "Zoom redirects. Redirects are not followed, because the token would be sent along.",
+            "Zoom sent a redirect. Redirects are not followed, because they would carry the token.",
             False,
             False,
         ),
@@ -185,14 +185,14 @@ def send(effect: str = "read", **call: Any) -> Send:
 @pytest.mark.parametrize(
     ("error", "what", "is_unsent"),
     [
-        (httpx.ConnectTimeout("secret"), "No connection to api.acme.example in time.", True),
-        (httpx.PoolTimeout("secret"), "No connection to api.acme.example in time.", True),
+        (httpx.ConnectTimeout("secret"), "Could not connect to api.acme.example in time.", True),
+        (httpx.PoolTimeout("secret"), "Could not connect to api.acme.example in time.", True),
         (httpx.ReadTimeout("secret"), "No response in time.", False),
         (httpx.WriteTimeout("secret"), "No response in time.", False),
-        (httpx.ConnectError("refused"), "No connection to api.acme.example: refused.", True),
+        (httpx.ConnectError("refused"), "Could not connect to api.acme.example: refused.", True),
         (
             httpx.LocalProtocolError("secret"),
-            "The request cannot be sent: a header has characters that are not allowed.",
+            "The request cannot be sent: a header contains characters that are not allowed.",
             True,
         ),
         (httpx.ProxyError("secret"), "The proxy refused the connection.", True),
@@ -227,7 +227,7 @@ def test_a_url_that_is_too_long_says_what_to_shorten() -> None:
         with transport.transport_errors(send()):
             raise httpx.InvalidURL("secret")
 
-    hint = "Shorten the inputs that go into it, or correct the address."
+    hint = "Shorten the inputs that go into it, or correct the URL."
     assert told(fail) == whole("transport", "The URL is too long, or its host name is invalid.", hint)
 
 

@@ -455,7 +455,7 @@ def test_a_secret_in_a_refusal_of_any_shape_is_masked(connector: Connector) -> N
         assert "s3cret" not in error.message and "other" not in error.message and "***" in error.message
 
 
-BETWEEN = "Something in between answered, such as a proxy or a firewall. Ask whoever runs the network."
+BETWEEN = "Something in between responded, such as a proxy or a firewall. Ask whoever runs the network."
 FIREWALL = b"""<!DOCTYPE html><html><head><title>Blocked</title><style>p{color:red}</style>
 <script>var x = "<p>no</p>";</script></head><body><p>Category: Online&nbsp;Meetings</p></body></html>"""
 
@@ -468,8 +468,8 @@ def test_a_web_page_is_not_zooms_verdict_but_of_something_in_between(
     error = refusal(connector, status, FIREWALL, content_type=content_type)
     error.speak(PLAIN)
     assert (error.kind, error.status, error.retriable, error.may_have_been_done) == ("transport", status, False, False)
-    assert error.message.startswith(f"The answer ({status} ")
-    assert error.message.endswith("is not the vendor's. It says: Blocked Category: Online Meetings.")
+    assert error.message.startswith(f"The response ({status} ")
+    assert error.message.endswith("is not from the vendor. It says: Blocked Category: Online Meetings.")
     assert error.hint == BETWEEN
 
 
@@ -483,7 +483,7 @@ def test_a_demand_to_sign_in_to_a_proxy_or_a_network_is_never_zooms(
 ) -> None:
     error = refusal(connector, status, content, content_type="text/plain")
     phrase = {407: "Proxy Authentication Required", 511: "Network Authentication Required"}[status]
-    assert error.message == f"The answer ({status} {phrase}) is not the vendor's.{says}"
+    assert error.message == f"The response ({status} {phrase}) is not from the vendor.{says}"
     assert (error.kind, error.hint, error.retriable, error.may_have_been_done) == ("transport", BETWEEN, False, False)
 
 
@@ -499,7 +499,7 @@ def test_a_web_page_is_known_without_a_type_behind_a_mark_and_comments(connector
     error = refusal(connector, 403, content, content_type="")
     assert (error.kind, error.message) == (
         "transport",
-        "The answer (403 Forbidden) is not the vendor's. It says: Blocked.",
+        "The response (403 Forbidden) is not from the vendor. It says: Blocked.",
     )
 
 
@@ -518,8 +518,8 @@ def test_a_401_of_which_nothing_shows_that_it_is_zooms_gives_no_advice_to_reconn
 
 
 def test_a_redirect_to_another_host_may_be_something_in_between(connector: Connector) -> None:
-    stays = "The vendor redirects. Redirects are not followed, because the token would be sent along."
-    leads = " If login.hotel.example is not the vendor's, a firewall or the like answered."
+    stays = "The vendor sent a redirect. Redirects are not followed, because they would carry the token."
+    leads = " If login.hotel.example is not the vendor's, a firewall or similar responded."
     for location, hint in (("https://login.hotel.example/?next=1", stays + leads), ("/v3/users", stays), ("", stays)):
         error = refusal(connector, 302, b"<html>Found</html>", content_type="text/html", location=location)
         assert (error.kind, error.hint) == ("api", hint)

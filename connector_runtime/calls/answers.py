@@ -23,15 +23,14 @@ MAX_MESSAGE = 500
 MAX_COMPLAINTS = 100
 MAX_TYPE_LENGTH = 60  # characters of a content type quoted in a message
 CHARSET = re.compile(r"charset=\"?(?!punycode|[\w-]*escape)([\w-]+)", re.IGNORECASE)  # punycode is very slow
-HIDDEN = re.compile(r"(?is)<(?:script.*?(?:</script|$)|style.*?(?:</style|$)|!--.*?(?:--(?=>)|$))")  # of a page
+HIDDEN = re.compile(r"(?is)<(?:script.*?(?:</script|$)|style.*?(?:</style|$)|!--.*?(?:--(?=>)|$))")  # in a page
 PAGE = re.compile(rb"(?is)(?:\xef\xbb\xbf|\s|<!--(?>.*?-->))*+<(?:!doctype )?html")
 MARKUP = re.compile(r"<!\[CDATA\[|\]\]>|<[^>]*>?")
-BETWEEN_HINT = Sentence("Something in between answered, such as a proxy or a firewall. Ask whoever runs the network.")
+BETWEEN_HINT = Sentence("Something in between responded, such as a proxy or a firewall. Ask whoever runs the network.")
 ACCEPTED_HINT = Sentence("The request was accepted, so the change was probably made. Check before you send it again.")
 PREVENTED_HINT = Sentence("The change was probably not made. Check before you send it again.")
 FAILED_HINT = Sentence(
-    "{vendor}'s server failed, and the change may have been made all the same. "
-    "Check in {vendor} before you run this again."
+    "{vendor}'s server failed, but the change may still have been made. Check in {vendor} before you run this again."
 )
 DAY = 10  # characters of a date
 MAX_NUMBERS = 5  # numbers quoted in a warning
@@ -76,7 +75,7 @@ def page(spec: ActionSpec, response: Response, answer: Answer, effect: str, resp
         what = data.args[0] if str(data).startswith(("is nested", "holds")) else what
     elif answer.odd:
         odd = tuple(dict.fromkeys(answer.odd[:MAX_NUMBERS]))
-        text = Sentence("The response has numbers that JSON cannot hold ({odd}); they are returned as text.", odd=odd)
+        text = Sentence("The response has numbers that JSON cannot hold ({odd}); they became strings.", odd=odd)
         warnings = (Problem("body", text),)
     if what is not None:
         done, hint = effect != "read", None if effect == "read" else ACCEPTED_HINT
@@ -109,7 +108,7 @@ def _items(key: str, answer: Answer) -> tuple[list[Json], tuple[Problem, ...]]:
     if answer.body is None and answer.status == HTTPStatus.NO_CONTENT:
         return [], ()
     if items is None and isinstance(answer.body, dict):
-        what = Sentence("The response has no '{key}' and was read as an empty list.", key=key)
+        what = Sentence("The response has no '{key}', so it was treated as an empty list.", key=key)
         return [], (Problem(f"body.{key}", what),)
     if not isinstance(items, list):
         what = Sentence("The response is not a list.")
@@ -120,7 +119,7 @@ def _items(key: str, answer: Answer) -> tuple[list[Json], tuple[Problem, ...]]:
 
 
 def range_warnings(spec: ActionSpec, written: Mapping[str, Json], data: Json) -> Iterator[Problem]:
-    """Warn if an answer repeats a date or time of the query with another value: it covers another range."""
+    """Warn if an answer repeats a date or time from the query with a different value: it covers another range."""
     for row in spec.inputs.values() if isinstance(data, dict) else ():
         place = row.to[0] if row.type in ("date", "datetime") and row.to else None
         if place is None or place.kind != "query" or row.key not in written:
@@ -130,7 +129,7 @@ def range_warnings(spec: ActionSpec, written: Mapping[str, Json], data: Json) ->
         by_day = DAY in (len(ours), len(str(theirs))) or datetimes.is_local(ours)
         if one and other and (one.date() != other.date() if by_day else one != other):
             slots = {"label": row.label, "ours": ours, "theirs": theirs}
-            what = Sentence("{vendor} responded for another range: '{label}' was {ours}, and became {theirs}.", **slots)
+            what = Sentence("{vendor} used a different range: '{label}' was {ours} but came back as {theirs}.", **slots)
             yield Problem(f"inputs.{row.key}", what)
 
 
@@ -142,14 +141,14 @@ def is_refused(rules: Errors, answer: Answer) -> bool:
 
 
 def is_foreign(rules: Errors, response: Response, answer: Answer) -> bool:
-    """Return whether a proxy or the like answered: by its own status, or with a page that lacks the vendor's id."""
+    """Return whether a proxy or the like responded: with its own status, or a page that lacks the vendor's id."""
     is_page = "html" in response.headers.get("content-type", "").lower() or PAGE.match(response.content)
     is_ours = answer.status // 100 not in (2, 4) or answer.status == 429 or (rules.id and places.look(rules.id, answer))
     return answer.status in (407, 511) or bool(is_page and not is_ours and isinstance(answer.body, json_text.JsonError))
 
 
 class RefusedResponse:
-    """A refusal, read according to `errors`, with secrets masked. `path` is the request's; None if not to the API."""
+    """A refusal, read according to `errors`, with secrets masked. `path` is the request's, or None outside the API."""
 
     def __init__(self, rules: Errors, response: Response, secrets: Iterable[str] = (), path: str | None = None) -> None:
         self.rules = rules
@@ -170,7 +169,7 @@ class RefusedResponse:
         status, code = self.answer.status, self.look("code")
         problems = self._problems(spec)
         texts = (_text(self.look(source), data=not problems) for source in self.rules.message)
-        default = Sentence("{vendor} does not accept some values.") if problems else ""
+        default = Sentence("{vendor} rejected some values.") if problems else ""
         message = next((text for text in texts if text), default) or self._reason() or ""
         cases = (case for case in self.rules.cases if conditions.holds(case.when, self.look))
         case = next((one for one in cases if one.text is None or re.search(one.text, message, re.IGNORECASE)), None)
@@ -179,15 +178,15 @@ class RefusedResponse:
         if hint is None and is_server:
             hint = FAILED_HINT if effect == "create" else Sentence("{vendor}'s server failed. Try again later.")
         elif hint is None and 300 <= status < 400:
-            hint = Sentence("{vendor} redirects. Redirects are not followed, because the token would be sent along.")
+            hint = Sentence("{vendor} sent a redirect. Redirects are not followed, because they would carry the token.")
             if host := hosts.parts(self.look("header.location")).hostname:
-                hint = hint.then(Sentence("If {host} is not {vendor}'s, a firewall or the like answered.", host=host))
+                hint = hint.then(Sentence("If {host} is not {vendor}'s, a firewall or similar responded.", host=host))
         reason = message or Sentence("{vendor} gave no reason.")
         reason = reason if re.search(r"[].!?…。！？]$", reason) else f"{reason}."
         phrase = f"{status} {HTTPStatus(status).phrase}" if status in KNOWN_STATUSES else str(status)
         slots = {"message": reason, "status": phrase}
         if self.is_foreign:
-            what = Sentence("The answer ({status}) is not {vendor}'s.", **slots)
+            what = Sentence("The response ({status}) is not from {vendor}.", **slots)
             says = message and Sentence("It says: {message}", **slots)
             return TransportError(what.then(says), hint=BETWEEN_HINT, status=status)
         what = Sentence("{message} ({status})", **slots)
@@ -202,7 +201,7 @@ class RefusedResponse:
         return error
 
     def _reason(self) -> str | None:
-        """Return the text of a body that has none where the definition looks for it."""
+        """Return the text of a body that has no message where the definition looks for one."""
         body = hide(self.answer.body)
         if isinstance(body, dict) and not any(isinstance(value, str) for value in body.values()):
             return None

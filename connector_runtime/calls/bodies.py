@@ -105,7 +105,7 @@ def flat(data: Any, prefix: str = "") -> Pairs:
 
 def _multipart(parts: list[FormPart]) -> tuple[bytes, Json, str]:
     digest = hashlib.sha256(b"\0".join(part.name.encode() + b"\0" + part.content for part in parts)).hexdigest()
-    boundary = f"part-{digest[:32]}"  # derived from the content, so that equal values produce equal bytes
+    boundary = f"part-{digest[:32]}"  # derived from the content, so equal values produce equal bytes
     lines, shown = list[bytes](), list[dict[str, Json]]()
     for part in parts:
         name, content, filename, kind = part

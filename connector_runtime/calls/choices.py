@@ -234,7 +234,7 @@ def fitted(choices: Iterable[Choice], row: Input | None) -> tuple[Choice, ...]:
     """Return the choices with values converted for an input, and with unique values and labels.
 
     Values that the input would reject are omitted. All values become strings if there is no input, or if any integer is
-    2^53 or more, which JavaScript would round.
+    at least 2^53, which JavaScript would round.
     """
     cast = places.text_of if row is None else _caster(row)
     by_text: dict[str, Choice] = {}

@@ -18,7 +18,7 @@ from ..sentences import Sentence
 from . import bodies
 
 Headers = tuple[tuple[str, str], ...]
-MAX_HEADS = 16  # merged sets of headers in a connection's cache
+MAX_HEADS = 16  # merged header sets in a connection's cache
 
 
 def checked(profile: Profile, values: Any) -> dict[str, str]:
@@ -158,7 +158,7 @@ def _base(profile: Profile, granted: Mapping[str, str] | None) -> str:
         if value is None:
             if granted is None:
                 continue  # previews without a connection show the brace
-            raise AuthError(Sentence("The connection lacks '{name}', which the address needs.", name=name))
+            raise AuthError(Sentence("The connection lacks '{name}', which the base URL needs.", name=name))
         if rule.pattern is not None and not re.fullmatch(rule.pattern, value):
             raise AuthError(Sentence("The connection's '{name}' has the wrong format.", name=name))
         base = base.replace(f"{{{name}}}", value.rstrip("/"))
@@ -178,7 +178,7 @@ def check_base_url(text: str) -> None:
     if parts.scheme not in ("https", "http") or not parts.hostname or parts.username or parts.query or parts.fragment:
         what = Sentence("must be a URL such as https://api.example.com/v2, without user, query or fragment")
     elif parts.scheme == "http" and not hosts.is_loopback(parts.hostname):
-        what = Sentence("must be https: the token would cross the network unencrypted")
+        what = Sentence("must use https: otherwise the token would cross the network unencrypted")
     else:
         return
     raise InputError.of(Sentence("the client"), [Problem("base_url", what)])

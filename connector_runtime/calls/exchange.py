@@ -42,7 +42,7 @@ LONGEST_PAUSE = 60.0  # seconds; the call fails if the vendor asks for more
 LONGEST_PERMIT_WAIT = 900.0  # seconds in total for a call without a deadline
 LONGEST_DELAY = 86400.0  # seconds that an input may set
 EMPTY_PAGES = 100  # in a row, after which a list is treated as endless
-RATE_PAUSE = 1.0  # seconds after a rate-limit refusal that names no time
+RATE_PAUSE = 1.0  # seconds after a rate-limit refusal that gives no time
 TOLERANCE = timedelta(seconds=2)  # both clocks may be rounded to seconds
 
 
@@ -99,7 +99,7 @@ class _CallSteps:
             now: datetime = yield Now()
             self.until = now + timedelta(seconds=self.terms.deadline)
         place = render.key_place(self.action, self.draft) if self.is_keyed else None
-        if place is not None:  # generated once, so that all attempts carry the same key
+        if place is not None:  # generated once, so all attempts carry the same key
             self.draft = self.draft.with_value(place, self.terms.key or (yield Key()))
 
     def single(self) -> Steps:
@@ -236,7 +236,7 @@ class _CallSteps:
         facts = {**endpoint, "number": number, "waited": waited, "status": status, "tracking_id": id_}
         attempt = Attempt.of(failed, began or ended, ended, **facts)
         yield Report(permit or permit_of(action, draft.written, self.terms.caller), attempt, headers)
-        if isinstance(failed, QuotaReached) and failed.retry_at is None:  # what a day allows starts anew at midnight
+        if isinstance(failed, QuotaReached) and failed.retry_at is None:  # the daily allowance resets at midnight
             failed.retry_at = datetimes.of_epoch(midnight(ended.timestamp()))
         return ended, outcome
 
@@ -261,7 +261,7 @@ class _CallSteps:
 
 
 DELETED = Sentence(
-    "The first response was lost; the second attempt found nothing to delete in {vendor}, so it was probably deleted."
+    "One attempt got no clear answer; a later one found nothing to delete in {vendor}, so it was probably deleted."
 )
 
 
@@ -269,7 +269,7 @@ def _endless(page: Page, count: int, empty: int, *, is_over: bool, is_named: boo
     reason = Sentence("{vendor} sent the same page again")
     hint = Sentence("The items read so far are complete. Start the list again.")
     if is_named:
-        reason = Sentence("{vendor} named the same next page again")
+        reason = Sentence("{vendor} gave the same next page again")
     elif not is_over:
         reason = Sentence("{count} pages in a row were empty", count=empty)
         hint = Sentence("The items read so far are complete. Continue from the cursor later.")
@@ -316,7 +316,7 @@ class Retries(NamedTuple):
         doubled = 2.0 ** min(attempt, 10)  # more would exceed the longest pause anyway
         if self.own:
             return min(2 * FIRST_PAUSE * doubled, LONGEST_PAUSE) if self.exponential else self.delay
-        chance = now.microsecond / 1e6  # a random share, so that calls that failed together do not retry together
+        chance = now.microsecond / 1e6  # a random share, so calls that failed together do not retry together
         if error.retry_at is not None:
             pause = (error.retry_at - now).total_seconds()
             return max(0.0, pause) + chance * FIRST_PAUSE if pause <= LONGEST_PAUSE else None

@@ -22,7 +22,7 @@ ELLIPSIS = "…"
 MAX_READ = 1000  # characters to read from each end of a long name
 MAX_EXTENSION_BYTES = 16
 MAX_FILE_BYTES = 2**63 - 1  # the largest size that a file can have
-MOST_UNANNOUNCED = 10 * 2**30  # bytes of a file with unknown size
+MOST_UNANNOUNCED = 10 * 2**30  # bytes of a file whose size is unknown
 RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])\s*(\.|$)", re.IGNORECASE)
 FORBIDDEN = re.compile(r'[<>:"/\\|?*]')
 HIDDEN = ("Cc", "Cs", "Co", "Cn", "Zl", "Zp")
@@ -77,7 +77,7 @@ def _file(spec: ActionSpec, rules: Files, entry: Mapping[str, Json], data: Json,
     if rules.ready is not None and not conditions.holds(rules.ready, lambda name: places.dig(entry, (name,))):
         waits = Sentence("It is not ready yet; try again later.")
     elif not isinstance(url, str) or not url:
-        waits = Sentence("{vendor} provides no address for it.")
+        waits = Sentence("{vendor} provides no URL for it.")
     facts_of_entry = {**data, **entry} if isinstance(data, Mapping) else entry
 
     def named(templates: Iterable[str]) -> str | None:
@@ -121,7 +121,7 @@ def numbered(name: str, suffix: object) -> str:
 
 
 def distinct(files: Iterable[File]) -> list[File]:
-    """Return distinct files. Equal names get suffixes from ids, else from URLs, so that order does not matter."""
+    """Return distinct files. Equal names get suffixes from ids, otherwise from URLs, so order does not matter."""
     unique = list(dict.fromkeys(files))
     suffixes: tuple[Callable[[File], str], ...] = (identity, lambda file: digest(file.url))
     for suffix in suffixes:

@@ -17,9 +17,9 @@ from ..structs import shows
 from .credentials import Credentials
 from .render import RequestDraft, next_query
 
-MAX_LENGTH = 4096  # characters of the value that names a next page
+MAX_LENGTH = 4096  # characters of the value that identifies a next page
 LONGEST_CURSOR = 6 * MAX_LENGTH  # a four-byte character takes up to six in base64
-SURROGATE = re.compile("[\ud800-\udfff]")  # half a character, which cannot be sent
+SURROGATE = re.compile("[\ud800-\udfff]")  # an unpaired surrogate, which cannot be sent
 
 
 @shows()
@@ -36,7 +36,7 @@ class ListPosition(NamedTuple):
 
 
 def start(paging: Paging) -> ListPosition:
-    """Return the position of the first page, at the largest page size.
+    """Return the position of the first page, at the maximum page size.
 
     Even a call with a small limit reads a large page, because a page token fits only the size that it was made for:
     whoever continues the list then needs few requests.
@@ -56,8 +56,8 @@ def next_position(
 ) -> ListPosition | None:
     """Return the position of the next page, or None at the end of the list.
 
-    A list keeps the first paging style that finds a next page. Of a next page's URL, only the query is used, so that a
-    response cannot lead out of the list. Raises `ApiError` if the next page cannot be requested.
+    A list keeps the first paging style that finds a next page. Only the query of a next-page URL is used, so a response
+    cannot redirect the read elsewhere. Raises `ApiError` if the next page cannot be requested.
     """
     numbers = range(len(paging.next)) if position.style is None else (position.style,)
     for number in numbers:
@@ -67,7 +67,8 @@ def next_position(
         text = places.text_of(value)
         value = value if isinstance(value, str | int) else text  # types that a cursor can hold
         if not _is_sendable(text):
-            raise ApiError(Sentence("The response names a next page that cannot be requested."), status=answer.status)
+            what = Sentence("The response points to a next page that cannot be requested.")
+            raise ApiError(what, status=answer.status)
         if paging.next[number].to is None:
             value = next_query(draft, credentials, text)
         return ListPosition(position.size, number, value)
@@ -103,16 +104,16 @@ def _is_sendable(text: str) -> bool:
 
 
 def count_warnings(paging: Paging, answer: Answer, count: int) -> tuple[Problem, ...]:
-    """Return a warning if the vendor announced a different number of items than it sent."""
+    """Return a warning if the vendor reported a different number of items than it sent."""
     total = places.look(paging.total, answer) if paging.total else None
     if isinstance(total, bool) or not re.fullmatch("[0-9]{1,15}", str(total)) or int(str(total)) == count:
         return ()
-    what = Sentence("{vendor} announced {total} items and sent {count}.", total=total, count=count)
+    what = Sentence("{vendor} reported {total} items but sent {count}.", total=total, count=count)
     return (Problem(paging.total or "", what),)
 
 
 def list_digest(draft: RequestDraft) -> str:
-    """Return a short digest of a list's request, by which a cursor of another list is recognised and rejected."""
+    """Return a short digest of a list's request, used to recognise and reject another list's cursors."""
     text = json.dumps([draft.method, draft.path, sorted(draft.query), draft.body], sort_keys=True, default=str)
     return blake2s(text.encode(), digest_size=6).hexdigest()
 
@@ -126,7 +127,7 @@ def cursor(list_digest: str, position: ListPosition | None) -> str | None:
 
 
 def position_of(text: str, list_digest: str, paging: Paging | None) -> ListPosition:
-    """Decode a cursor of this list. Raises `InputError` for any other string, including other lists' cursors."""
+    """Decode a cursor for this list. Raises `InputError` for any other string, including other lists' cursors."""
     try:
         if len(text) > LONGEST_CURSOR:
             raise ValueError
@@ -141,9 +142,9 @@ def position_of(text: str, list_digest: str, paging: Paging | None) -> ListPosit
     if not is_valid:
         raise _wrong_cursor(Sentence("is not a valid cursor; omit it to start from the beginning"))
     if digest != list_digest or paging is None or (style or 0) >= len(paging.next) or not 0 <= size <= paging.max:
-        raise _wrong_cursor(Sentence("belongs to another list or other inputs; use it with the ones it came from"))
+        raise _wrong_cursor(Sentence("belongs to another list or inputs; use it with the list and inputs it came from"))
     if style is not None and paging.next[style].to is None and re.match("https?:|/", str(value)):
-        raise _wrong_cursor(Sentence("is not a cursor of this list; omit it to start from the beginning"))
+        raise _wrong_cursor(Sentence("is not a cursor for this list; omit it to start from the beginning"))
     return position
 
 

@@ -76,7 +76,7 @@ class Layout(NamedTuple):
 
     places: Mapping[str, tuple[Place | None, Write | None]]
     computed: tuple[tuple[Place, expressions.Expression], ...]
-    spreads: bool  # True if any place spreads a map; spread maps go first, so that other inputs override them
+    spreads: bool  # True if any place spreads a map; spread maps go first, so other inputs override them
     has_body: bool
 
 
@@ -124,13 +124,13 @@ def draft(
 
 
 def _computed(spec: ActionSpec, place: Place, source: expressions.Expression, values: Mapping[str, Any]) -> Json:
-    """Return a computed value. Raises `InputError` if the definition's expression fails, or gives what is not JSON."""
+    """Return a computed value. Raises `InputError` if the definition's expression fails or its result is not JSON."""
     names = ", ".join(sorted(source.names))
     try:
         value = source.value(values)
         problem = next(json_problems(value, str(place), 1), None)
         what = problem and problem.what
-    except Exception as error:  # an author's expression can fail in any way on unforeseen data
+    except Exception as error:  # an author's expression can fail in any way on unexpected data
         what = Sentence("cannot be computed from {names}: {error}", names=names, error=str(error))
     if what:
         raise InputError.of(spec.key, [Problem(f"inputs.{min(source.names)}", what)])
@@ -167,9 +167,9 @@ def _put(draft: RequestDraft, tree: dict[str, Any], place: Place, value: Any) ->
 
 
 def next_query(draft: RequestDraft, credentials: Credentials, url: str) -> str:
-    """Return the query of a next page's URL, without the parameters that the connection adds.
+    """Return the query of a next-page URL, without the parameters that the connection adds.
 
-    The path is ignored, because vendors may write it differently and a forged cursor must not lead out of its list.
+    The path is ignored: vendors may write it differently, and a forged cursor must not redirect the read elsewhere.
     Raises `ApiError` for a URL on another host, or with another path and no query.
     """
     list_url = f"{credentials.base}{draft.path}"
@@ -177,7 +177,7 @@ def next_query(draft: RequestDraft, credentials: Credentials, url: str) -> str:
         base, target = urlsplit(credentials.base), urlsplit(urljoin(list_url, url))
         is_same_host = hosts.origin(base) == hosts.origin(target) and base.username == target.username
     except ValueError:
-        raise ApiError(Sentence("The response names a next page that is not a URL.")) from None
+        raise ApiError(Sentence("The response points to a next page that is not a URL.")) from None
     if not is_same_host:
         raise ApiError(Sentence("The next page is on another host, where the connection's secrets are not sent."))
     if not target.query and target.path != urlsplit(list_url).path:

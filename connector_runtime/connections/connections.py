@@ -28,7 +28,7 @@ from .oauth_requests import App, ConnectionRecord, Tokens
 
 PENDING = 600.0  # seconds within which a sign-in must be completed
 SIGN_IN: Any = {"name": str, "kind": str, "values": dict, "origin": str | None, "redirect_uri": str, "verifier": str}
-MAX_SKEW = 30.0  # seconds between our clock and the vendor's without a warning
+MAX_SKEW = 30.0  # seconds between our clock and the vendor's that cause no warning
 
 
 class AlreadyConnected(AuthError):

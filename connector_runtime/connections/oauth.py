@@ -205,7 +205,7 @@ class StoredConnection:
         return granted if granted is not None else self.renewal(rejected).result()
 
     def ready(self, rejected: Mapping[str, str] | None) -> Mapping[str, str] | None:
-        """Return the credentials if they need no request to the store or the vendor, else None."""
+        """Return the credentials if they need no request to the store or the vendor, otherwise None."""
         record, at = self._seen or (None, 0.0)
         is_fresh = record is not None and time.monotonic() < at + RECORD_TTL and record.serves(rejected, time.time())
         return record.tokens.granted if record is not None and is_fresh else None

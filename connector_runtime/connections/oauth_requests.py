@@ -256,7 +256,7 @@ def check_origin(kind: Connection, origin: str | None) -> str | None:
 def _texts(data: Any) -> Any:
     """Return a list or map of strings unchanged. Raises `ValueError` if it contains other types."""
     if not all(isinstance(text, str) for text in (data.values() if isinstance(data, dict) else data)):
-        raise ValueError("a value that must be text is not")
+        raise ValueError("a value that must be a string is not")
     return data
 
 
@@ -372,7 +372,7 @@ class Renewal:
             if self._is_valid(record, now):
                 break
             if now - started > WAIT_LIMITS * self.seconds:
-                what = Sentence("The connection {name} is being renewed elsewhere.", name=self.name)
+                what = Sentence("Another process is still renewing the token of {name}.", name=self.name)
                 raise TransportError(what, hint=TRY_AGAIN, retriable=True)
             yield Wait(pause)
             pause = min(2 * pause, LONGEST_PAUSE)

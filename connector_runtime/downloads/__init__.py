@@ -1,1 +1,1 @@
-"""Downloads: requests for files, parts on disk, and several downloads at once."""
+"""Downloads: requests for files, parts on disk, and concurrent downloads."""

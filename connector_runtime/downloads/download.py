@@ -1,4 +1,4 @@
-"""Downloads files into a folder, several at a time, in threads, also for asyncio, and writes bodies as they arrive."""
+"""Downloads files into a folder in threads, several at a time and also for asyncio, writing bodies as they arrive."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ MAX_DELAY = 0.25  # seconds after which a batch may be smaller
 @shows("file", "size", "is_new")
 @dataclass(frozen=True, slots=True, repr=False)
 class SavedFile:
-    """A file on disk: its `path`, its `size` in bytes, and `is_new`, which is False if the file existed before."""
+    """A file on disk: its `path`, its `size` in bytes, and `is_new`, which is False if the file already existed."""
 
     file: File
     path: Path
@@ -65,7 +65,7 @@ class DownloadPlan:
             raise InputError.of("the download", [Problem("files, to", what)])
         self.folder, self.settings = Path(to), settings
         self.parallel, self.overwrite, self.progress, self.largest = parallel, overwrite, progress, largest
-        self.outcomes: dict[File, SavedFile | ConnectorError] = {}  # at first, only of files that need no download
+        self.outcomes: dict[File, SavedFile | ConnectorError] = {}  # at first, only for files that need no download
         problems = [*self._problems()]
         self.files = [file for file in self.requested if file not in self.outcomes]
         self._waiting, self.stop = deque(self.files), threading.Event()
@@ -149,11 +149,11 @@ class DownloadPlan:
         if not os.access(folder, os.W_OK | os.X_OK):
             yield Problem("to", f"{folder} cannot be written: permission denied")
         elif needed > free:
-            yield Problem("to", f"{folder} has {free} bytes free and needs {needed}; free some space")
+            yield Problem("to", f"{folder} has {free} bytes free and needs {needed}; free up some space")
 
 
 def download(plan: DownloadPlan, handlers: Handlers, pool: Pool) -> list[SavedFile]:
-    """Download all files of a plan. A failure does not stop the other files, but is part of the error at the end."""
+    """Download all files in a plan. A failure does not stop the other files; the final error includes it."""
     try:
         if len(plan.files) <= 1 or plan.parallel == 1:
             plan.work(handlers, pool)
@@ -245,7 +245,7 @@ UNKNOWN_LENGTH = Sentence("The connection closed, and neither {vendor} nor the r
 
 
 def end_of(answer: Any) -> TransportError | None:
-    """Return the error to assume at the end of a body without a length, where a broken connection looks the same."""
+    """Return the error to assume at the end of a body without a length, where a dropped connection looks the same."""
     says = "content-length" in answer.headers or "transfer-encoding" in answer.headers
     return None if says or answer.http_version == "HTTP/2" else TransportError(UNKNOWN_LENGTH)
 
@@ -275,7 +275,7 @@ class _FileBody:
         return head
 
     def piece(self) -> bytes | bytearray:
-        """Return the next piece of the body, which is empty at the end. Raises `TransportError` if it breaks off."""
+        """Return the next piece of the body, which is empty at the end. Raises `TransportError` if it is cut off."""
         with transport_errors(self._sending):
             return next(self._pieces, b"")
 
@@ -357,9 +357,9 @@ class _Loop:
             batch = bytearray()
             try:
                 is_more = self.run(read, batch)
-            finally:  # an error comes after the pieces that arrived before it
+            finally:  # pieces that arrived before an error come before it
                 if batch:
                     yield batch
             size += len(batch)
-            if size >= HEAD:  # what tells whether this is the file comes piece by piece
+            if size >= HEAD:  # the start, which shows whether this is the file, comes piece by piece
                 due = time.monotonic() + MAX_DELAY

@@ -23,9 +23,9 @@ from ..steps import Attempt, Fill, Filled, Now, Open, Peek, Report, Steps, Token
 
 PATH = "(download)"
 MAX_REDIRECTS = 8
-HEAD = 64 * 1024  # bytes to read of a response that may be a refusal
-BEGINNING = 512  # bytes to read of a body that may be a web page
-SMALL_BODY = 4096  # bytes; a body up to this size may be a refusal of any content type
+HEAD = 64 * 1024  # bytes to read from a response that may be a refusal
+BEGINNING = 512  # bytes to read from a body that may be a web page
+SMALL_BODY = 4096  # bytes; a body up to this size may be a refusal with any content type
 MAX_RESTARTS = 3  # if the file changes during its download
 REDIRECTS = (301, 302, 303, 307, 308)
 BLANKS = b"\xef\xbb\xbf \t\r\n"  # may precede a web page
@@ -50,7 +50,7 @@ class DownloadSettings:
     token_name: str
     base_url: str | None = None
     retries: int = 4  # consecutive retries without progress
-    largest: int = MOST_UNANNOUNCED  # bytes of a file with unknown size
+    largest: int = MOST_UNANNOUNCED  # bytes of a file whose size is unknown
 
 
 def fetch(file: File, settings: DownloadSettings, have: int = 0, version: FileVersion | None = None) -> Steps:
@@ -164,7 +164,7 @@ class _Fetch:
         expected = file.size if version.total is None else version.total
         if file.size not in (None, expected):
             slots = {"size": file.size, "sent": expected, "host": target.host}
-            what = Sentence("{vendor} announced {size} bytes, but {host} sends {sent}.", **slots)
+            what = Sentence("{vendor} reported {size} bytes, but {host} declared {sent}.", **slots)
             hint = Sentence("The file may have changed: list the files again, or download it without its size.")
             raise ApiError(what, hint=hint)
         most = self.settings.largest if expected is None else expected
@@ -177,7 +177,7 @@ class _Fetch:
             if expected is None:
                 raise self.too_large(target, most)
             slots = {"host": target.host, "count": expected}
-            raise ApiError(Sentence("{host} sends more than the {count} bytes that were announced.", **slots))
+            raise ApiError(Sentence("{host} sent more than the expected {count} bytes.", **slots))
         broke = filled.broke
         if expected is not None and (broke is None or not broke.retriable):  # the size shows whether it is complete
             what = Sentence("The response was cut off.")
@@ -186,12 +186,12 @@ class _Fetch:
             raise broke
         if filled.size == 0:
             hint = Sentence("The file may not be ready yet: list the files again later.")
-            what = Sentence("{host} sends 0 bytes.", host=target.host)
+            what = Sentence("{host} sent 0 bytes.", host=target.host)
             raise ApiError(what, hint=hint, status=response.status, retriable=True)
         return filled.size
 
     def restart(self) -> None:
-        """Discard the saved bytes, which do not belong to the file that the vendor sends now."""
+        """Discard the saved bytes, which do not belong to the file that the vendor now sends."""
         self.have, self.version = 0, None
         self.restarts += 1
         if self.restarts > MAX_RESTARTS:
@@ -200,7 +200,7 @@ class _Fetch:
 
     def too_large(self, target: Address, size: int) -> ApiError:
         slots = {"host": target.host, "count": size}
-        what = Sentence("{host} sends {count} bytes or more, and {vendor} announced no size.", **slots)
+        what = Sentence("{host} is sending {count} bytes or more, and {vendor} reported no size.", **slots)
         largest = self.settings.largest
         hint = Sentence("Without a size, the limit is {most} bytes. Raise `largest` for larger files.", most=largest)
         return ApiError(what, hint=hint)
@@ -221,14 +221,14 @@ class _Fetch:
                 return target, response, credentials
             target = address(location, self.profile, self.settings.base_url, target)
         slots = {"most": MAX_REDIRECTS, "host": target.host}
-        raise ApiError(Sentence("{vendor} redirects more than {most} times, at last to {host}.", **slots))
+        raise ApiError(Sentence("{vendor} redirected more than {most} times, finally to {host}.", **slots))
 
     def check(self, target: Address, credentials: Credentials, response: Response) -> Generator[Any, Any, None]:
         """Raise `ApiError` for a body that is not the file, such as a web page, a JSON refusal or compressed bytes."""
         status, kind = response.status, response.headers.get("content-type", "").partition(";")[0].strip().lower()
         name = self.file.name.lower()
         if response.headers.get("content-encoding", "identity").strip().lower() not in ("identity", ""):
-            what = Sentence("{host} sends the file compressed, which was not requested.", host=target.host)
+            what = Sentence("{host} sent the file compressed, which was not requested.", host=target.host)
             raise ApiError(what, status=status)
         total = length(response.headers)
         if kind == "application/json" or (total is not None and total <= SMALL_BODY):
@@ -248,8 +248,8 @@ class _Fetch:
         """Raise the error of a response if it is a refusal."""
         if not target.is_ours and 400 <= response.status < 500 and response.status != 429:
             slots = {"host": target.host, "status": response.status}
-            what = Sentence("{host}, to which {vendor} redirects, refuses the file ({status}).", **slots)
-            hint = Sentence("The file's address may have expired: list the files again.")
+            what = Sentence("{host}, to which {vendor} redirected, refused the file ({status}).", **slots)
+            hint = Sentence("The file's URL may have expired: list the files again.")
             raise ApiError(what, hint=hint, status=response.status)
         content: bytes = yield Peek(HEAD)
         response = response.replace(content=content)
@@ -365,7 +365,7 @@ def address(url: str, profile: Profile, base_url: str | None, before: Address | 
         parts, origin = urlsplit(""), ("", None, None)
     if not parts.hostname:
         who = f"{before.host} redirects to" if before else "The vendor gives"
-        raise ApiError(f"{who} an address that is not an https:// URL; nothing was downloaded from it.")
+        raise ApiError(f"{who} a location that is not an https:// URL; nothing was downloaded from it.")
     ours = hosts.origin(urlsplit(base_url)) if base_url else None
     if parts.scheme == "http" and not (hosts.is_loopback(parts.hostname) and ours and ours[0] == "http"):
         raise ApiError(f"The file is at http://{parts.netloc}, so it would cross the network unencrypted.")

@@ -1,4 +1,4 @@
-"""The part of an incomplete file on disk, and a note of the file's version. Other files are never changed."""
+"""A download's partial file (its part), and a note recording its version. Only `finish` touches another file."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ def size_of(path: Path) -> int | None:
 
 
 def opened(path: Path) -> int:
-    """Open or create a file for this download alone.
+    """Open or create a file for this download's exclusive use.
 
-    Raises `OSError` for a link, pipe, device or file with two names, and `BlockingIOError` if another download has it.
+    Raises `OSError` for a link (even a hard link), pipe or device, and `BlockingIOError` if another download has it.
     """
     file = os.open(path, FLAGS, 0o666)
     try:
@@ -43,7 +43,7 @@ def opened(path: Path) -> int:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         status = os.fstat(file)
         if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
-            raise OSError(errno.EEXIST, "it is a link, a pipe or a device; remove it")
+            raise OSError(errno.EEXIST, "it is a hard link, a pipe or a device; remove it")
         if not os.path.lexists(path) or not os.path.samestat(status, os.lstat(path)):
             raise BlockingIOError  # another download has just finished it
     except BaseException:
@@ -71,7 +71,7 @@ class PartFile:
                 self.size = os.fstat(self._files[0]).st_size
             except BlockingIOError:
                 self.close()
-                raise self._unusable("is being downloaded by another program; wait for it") from None
+                raise self._unusable("is being downloaded by another program; wait for it to finish") from None
             except OSError as error:
                 self.close()
                 raise self._unusable(f"cannot be written: {error.strerror}", path) from None
@@ -79,7 +79,7 @@ class PartFile:
             self.version = read_version(os.read(self._files[1], MAX_NOTE_BYTES).decode())
 
     def begin(self, at: int, version: FileVersion) -> None:
-        """Cut the part to `at` bytes, and note this version."""
+        """Truncate the part to `at` bytes, and record this version."""
         part, note = self._files
         with self._writing():
             os.ftruncate(part, at)
@@ -105,7 +105,7 @@ class PartFile:
             os.fsync(self._files[0])
             if not overwrite and os.path.lexists(self.target) and size_of(self.target) != 0:
                 raise self._unusable("appeared during the download; use overwrite to replace it")
-            if os.name == "nt":  # Windows does not rename open files
+            if os.name == "nt":  # Windows cannot rename open files
                 self._close_files()
             os.replace(self._path, self.target)
             self._note.unlink(missing_ok=True)
@@ -120,7 +120,7 @@ class PartFile:
     def close(self) -> None:
         """Close the part, and remove it if it is empty."""
         empty = (self._path, self._note)[: len(self._files)] if self.size == 0 else ()
-        if os.name == "nt":  # Windows does not remove open files
+        if os.name == "nt":  # Windows cannot remove open files
             self._close_files()
         for path in empty:
             with suppress(OSError):
@@ -143,5 +143,5 @@ class PartFile:
         except OSError as error:
             is_full = error.errno in DISK_FULL
             what = "the disk is full" if is_full else str(error.strerror)
-        remedy = "free some space" if is_full else "solve the problem"
+        remedy = "free up some space" if is_full else "fix the problem"
         raise self._unusable(f"{what}; the part is kept: {remedy} and download the file again")

@@ -1,8 +1,8 @@
 """Actions as tools for a language model: their selection, schemas, calls and output, and the server that offers them.
 
 A tool outputs an object with `data`, or `done` and `changed`, and where they apply, `cursor`, `warnings`, `unexpected`
-and `error`. The embedding program lends a client for each call and so chooses the connection. Over stdio, stdout is for
-the protocol alone.
+and `error`. The embedding program lends a client for each call and so chooses the connection. Over stdio, stdout is
+reserved for the protocol.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from ..types.registry import TYPES
 
 Lend = Callable[[Any], AbstractAsyncContextManager[AsyncClient]]
 Context = ServerRequestContext[Any, Any]
-LIMIT = 50  # items of a list, unless the model asks for another number
+LIMIT = 50  # items of a list, unless the model asks for a different number
 MAX_LIMIT = 1000
 MAX_DEPTH = 64  # levels of nesting that every client can read
 MAX_INTEGER = 2**53  # JavaScript rounds larger integers, so they are sent as strings
@@ -47,8 +47,8 @@ FOR_FORMS = re.compile(r"^\w+ an? value f(?:rom|orm) the \w+ list\b|^.*\bdefault
 LEAD = re.compile(r"^(Provide|Enter|Input|Specify) (?=an? |the |one |your |\w+ fields )(an? (\w+ )?value for )?")
 OPTIONS = {  # arguments that are not inputs of the action
     "limit": f"Maximum number of items; {LIMIT} if left out.",
-    "cursor": "Continues after the result that had this cursor; repeat the other arguments unchanged.",
-    "clear": "Fields to clear; blank text and null leave a field unchanged.",
+    "cursor": "Continues after the result that returned this cursor; repeat the other arguments unchanged.",
+    "clear": "Fields to clear; blank strings and null leave a field unchanged.",
     "extra": 'Fields without an argument, by place: {"body.settings.x": true, "query.y": 1}.',
 }
 OPTION_ROWS = {  # they are read like inputs
@@ -61,7 +61,7 @@ DROPPED_WORDS = ("format", "pattern", SECRET_WORD)  # schema keywords that could
 
 
 class ToolFilter(NamedTuple):
-    """Selects the actions to offer. `only` has patterns of keys (empty: all); with `secrets`, results show secrets.
+    """Selects the actions to offer. `only` holds patterns for keys (empty: all); with `secrets`, results show secrets.
 
     With `extra`, tools can set fields of a request that no input reaches.
     """
@@ -100,7 +100,7 @@ def tools(connector: Connector, offer: ToolFilter) -> dict[str, Tool]:
         options = (*options, "clear") if any(row.clear for row in action.inputs.values()) else options
         options = (*options, "extra") if offer.extra else options
         hints = {f"{word}_hint": value for word, value in safety(action.effect).items()}
-        hints["destructive_hint"] |= action.effect == "update"  # to the protocol, whatever overwrites destroys
+        hints["destructive_hint"] |= action.effect == "update"  # in the protocol's terms, overwriting destroys
         data = data_schema(action, offer.secrets)
         listed = mcp_types.Tool(
             name=key,
@@ -118,11 +118,11 @@ def withheld(action: Action, offer: ToolFilter) -> str | None:
     """Return the reason why an action is not offered as a tool, or None if it is."""
     effects = safety(action.effect)
     if offer.read_only and not effects["read_only"]:
-        return "is not offered here: only read actions are, by the option --read-only"
+        return "is not offered here: the option --read-only allows only read actions"
     if effects["destructive"] and not offer.destructive:
         return "is not offered here: it can destroy data, which requires the option --destructive"
     if offer.only and not any(fnmatchcase(action.key, pattern) for pattern in offer.only):
-        return "is not offered here: it is not among the chosen actions of the option --only"
+        return "is not offered here: the option --only leaves it out"
     return None
 
 
@@ -183,7 +183,7 @@ def _offered(action: Action, row: Input) -> tuple[Choice, ...]:
 
 
 def _coded(action: Action, row: Input, value: Any) -> Any:
-    """The value with codes for labels, in lists too: 2 for `monday`. A label of several codes stays."""
+    """The value with codes in place of labels, in lists too: 2 for `monday`. A label shared by several codes stays."""
     choices = _offered(action, row)
     if choices and row.collection == "list" and isinstance(value, str) and value.lstrip()[:1] != "[":
         value = value.split(",")
@@ -195,13 +195,13 @@ def _coded(action: Action, row: Input, value: Any) -> Any:
 
 
 def _spelled(name: str, known: Iterable[str]) -> str:
-    """The one known name that differs from this name at most in `-` and `_`, otherwise this name."""
+    """The one known name that differs from this name only in `-` and `_`, if at all; otherwise this name."""
     same = [other for other in known if other.replace("-", "_") == name.replace("-", "_")]
     return same[0] if len(same) == 1 else name
 
 
 def _named(text: str, rows: Mapping[str, Input]) -> str:
-    """The text with the keys of inputs for their labels, unless two share one: `'to_contact'` for `'To Contact'`."""
+    """The text with inputs' keys in place of their labels, unless two share one: `'to_contact'` for `'To Contact'`."""
     keys: dict[str, str] = {}
     for row in rows.values():
         keys[f"'{row.label}'"] = "" if f"'{row.label}'" in keys else f"'{row.key}'"
@@ -289,12 +289,12 @@ ANY = _of_types(["object", "array", "string", "number", "boolean", "null"])
 
 
 def answer(tool: Tool, result: Result, offer: ToolFilter, values: Mapping[str, Any] | None = None) -> dict[str, Json]:
-    """Return a result in the form of the tool's output schema. Without data, it says what the `values` changed."""
+    """Return a result in the form of the tool's output schema. Without data, it states what the `values` changed."""
     warnings = [plain(str(warning)) for warning in _about_arguments(result.warnings, tool.action.inputs)]
     if values is not None and not result.data and tool.action.effect != "read":
         return _done(tool.action, values, offer) | ({"warnings": warnings} if warnings else {})
     data = fitted(whole := plain(result.data if offer.secrets else tool.action.hide(result.data)))
-    warnings += ["The result was too long: its lists and texts are cut. Ask for less."] if data is not whole else []
+    warnings += ["The result was too long: its lists and strings were cut. Ask for less."] if data is not whole else []
     faults = schema_faults(tool.data, data)
     if faults:  # a client would reject this as `data`, although the call succeeded
         where, what = ".".join(map(str, ("data", *faults[0][0]))), faults[0][1]
@@ -306,7 +306,7 @@ def answer(tool: Tool, result: Result, offer: ToolFilter, values: Mapping[str, A
 
 
 def _done(action: Action, values: Mapping[str, Any], offer: ToolFilter) -> dict[str, Json]:
-    """Return what a call did whose response has no data: the action's summary of its inputs, and an update's values."""
+    """Return what a call did if its response has no data: the action's summary of its inputs and an update's values."""
     rows = action.inputs
     marks = {key: {SECRET_WORD: True} for key in values if rows[key].type == "secret"}
     shown = values if offer.secrets else secrets.hide(dict(values), {"properties": marks})
@@ -317,7 +317,7 @@ def _done(action: Action, values: Mapping[str, Any], offer: ToolFilter) -> dict[
 
 
 def fitted(data: Json, most: int = 3000) -> Json:
-    """Return data that has at most `LARGEST` bytes, by shortening its lists and texts if need be."""
+    """Return data that has at most `LARGEST` bytes, by shortening its lists and strings if need be."""
     is_large = most > 0 and len(json_text.write(data)) > LARGEST
     return fitted(_cut(data, most // 3), most // 3) if is_large else data
 
@@ -331,12 +331,12 @@ def _cut(data: Json, most: int) -> Json:
 
 
 def failure(tool: Tool | None, error: ConnectorError, offer: ToolFilter) -> dict[str, Json]:
-    """Return an error as the tool's output, without what is not so, and with the data that was read before it."""
+    """Return an error as the tool's output, without empty or false fields, but with the data read before it."""
     partial: Result | None = getattr(error, "partial", None)
     rows = tool.action.inputs if tool is not None else {}
     hint, problems = error.hint and _named(error.hint, rows), _about_arguments(error.problems, rows)
     told = error.with_message(_named(error.message, rows), hint=hint, problems=problems).to_dict()
-    told |= {"status": None, "tracking_id": None}  # the message has the status, `_meta` the id
+    told |= {"status": None, "tracking_id": None}  # the message includes the status, `_meta` the id
     fields = {name: value for name, value in told.items() if value not in (None, [], False)}
     output = answer(tool, partial, offer) if tool is not None and partial is not None else {}
     return {**output, "error": fitted(plain(fields))}
@@ -385,7 +385,7 @@ def server(
                     raise InputError(f"{key} {why}.", hint="Tell the person who runs this server.")
                 verb = key.replace("_", "-").partition("-")[0]  # an attempt to delete must never become another
                 meant = nearest(key, [name for name in offered if name.startswith(f"{verb}-")], least=0.8)
-                raise InputError(f"'{key[:100]}' is not a tool here.{meant}", hint="Call only tools of the list.")
+                raise InputError(f"'{key[:100]}' is not a tool here.{meant}", hint="Call only tools on the list.")
             work: Any = call, tool, params.arguments or {}
             reading = asyncio.to_thread(*work) if aside is None else aside(context.request, *work)
             bound, limit, cursor = await reading
@@ -410,7 +410,7 @@ def server(
 
 
 class _ToolServer(Server[Any]):
-    """A server whose instructions end with the time at which they are read; that of its own start would go stale."""
+    """A server whose instructions end with the time at which they are read; the server's start time would go stale."""
 
     instructions = property(
         lambda self: f"{self.lasting} When this session began, it was {datetime.now(UTC):%A, %Y-%m-%d, %H:%M} UTC.",

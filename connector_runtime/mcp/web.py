@@ -1,7 +1,6 @@
 """The tools over streamable HTTP, with the service's protection: its gate, API keys, tenants' connections and limits.
 
-A session belongs to the API key that opened it, and no tenant can open all sessions. Requests from pages of other
-origins are refused.
+A session belongs to the API key that opened it; no tenant can open all sessions. Cross-origin requests are refused.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ from .tools import ToolFilter, server
 
 PATH = "/mcp"
 IDLE = 600.0  # seconds after which an unused session ends
-SESSIONS = 1000  # open at the same time
+SESSIONS = 1000  # open concurrently
 TENANT_SESSIONS = 250  # for one tenant
 
 
@@ -72,7 +71,7 @@ class Sessions(StreamableHTTPSessionManager):
 
 
 class ToolsEndpoint(StreamableHTTPASGIApp):
-    """Admits requests of identified callers, and records each request's tenant as its owner."""
+    """Admits requests from identified callers, and records each request's tenant as its owner."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         check_origin(scope)

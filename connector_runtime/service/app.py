@@ -82,10 +82,10 @@ def service_app(
 
     `store` is a store, preferably encrypted (`open_vault`), or its URL. `tenant` identifies the tenant of a request. It
     is None for API keys; for a platform's sign-in, a function of the request that returns None if nobody is signed in;
-    or the name of the only tenant of a local service, which responds only to this machine's names and needs no key as
-    long as its store never had one. Runs of that tenant without a connection use `token`. `webhook_secrets` are keyed
-    by trigger and, with several tenants, by client id, because only an app's own connections may receive the events
-    that its secret signs. `handler` gets the events instead of `/v1/events`.
+    or the name of the only tenant of a local service, which accepts only requests addressed to this machine and needs
+    no key as long as its store never had one. Runs of that tenant without a connection use `token`. `webhook_secrets`
+    are keyed by trigger and, with several tenants, by client id, because only an app's own connections may receive the
+    events that its secret signs. `handler` gets the events instead of `/v1/events`.
     """
     opened = open_store(store) if isinstance(store, str) else store
     settings = settings or ServiceSettings()
@@ -207,9 +207,9 @@ async def ready(request: Request) -> Response:
         async with asyncio.timeout(STORE_TIMEOUT):
             await shared.in_store(None, shared.store.read, f"service/{shared.connector.key}/ready")
     except (StoreError, ServiceRefusal):
-        problems = [Problem("store", "fails; the log says why")]
+        problems = [Problem("store", "fails; see the log")]
     except TimeoutError:
-        problems = [Problem("store", f"does not respond within {STORE_TIMEOUT:g} seconds")]
+        problems = [Problem("store", f"did not respond within {STORE_TIMEOUT:g} seconds")]
     else:
         if "definitions" not in shared.written:
             shared.written["definitions"] = await shared.in_work(None, check_definitions)

@@ -2,8 +2,8 @@
 
 A log's numbers have no gaps, because a writer takes the number after the last one, or the next if another writer was
 faster. Every event is therefore stored before those with higher numbers, regardless of clocks, and a reader that has
-passed a number has missed nothing. A log's last entry is never removed, because its number would be reused. The number
-of a damaged entry is not reused either.
+passed a number has missed nothing. A log's last entry is never removed, because its number would then be reused. The
+number of a damaged entry is not reused either.
 """
 
 from __future__ import annotations
@@ -194,7 +194,7 @@ def cursor(tenant: str, positions: Positions) -> str:
 
 
 def positions(tenant: str, text: str) -> Positions:
-    """Read a cursor. Raises `InputError` for a string that is not a cursor of this tenant."""
+    """Read a cursor. Raises `InputError` for a string that is not one of this tenant's cursors."""
     try:
         padded = text[:MAX_CURSOR] + "=" * (-len(text) % 4)
         digest, numbers = json_text.read(base64.b64decode(padded, b"-_", validate=True))

@@ -1,6 +1,6 @@
-"""ASGI middleware for every request: its id, caller, log line, and limits of size, time and concurrency.
+"""ASGI middleware for every request: its id, caller, log line, and limits on size, time and concurrency.
 
-An unforeseen error becomes a 500 that quotes nothing from the request. The log and the metrics never show inputs, keys
+An unexpected error becomes a 500 that quotes nothing from the request. The log and the metrics never show inputs, keys
 or addresses, and every label has a bounded set of values.
 """
 
@@ -52,8 +52,8 @@ METHODS = SAFE_METHODS | {"POST", "PUT", "PATCH", "DELETE"}
 SEND_KEY = Sentence("Send a key as `Authorization: Bearer …`.")
 MAX_ACCEPT_LANGUAGE = 500  # characters of an Accept-Language header that are read
 MAX_DEPTH = 64  # nested arrays and objects in a body
-SMALL_BODY = 64 * 1024  # bytes; bodies up to this size take no place, so that slow senders cannot block webhooks
-LARGE_BODY = 16 * 1024  # bytes; larger bodies are parsed in a thread, so that other requests need not wait
+SMALL_BODY = 64 * 1024  # bytes; bodies up to this size take no slot, so slow senders cannot block webhooks
+LARGE_BODY = 16 * 1024  # bytes; larger bodies are parsed in a thread, so other requests need not wait
 THIS_MACHINE = frozenset({*LOOPBACK, "[::1]"})
 FORWARDED = re.compile(
     rb"\A(?:forwarded|via|x-(?:forwarded|original)-.*|x-real-ip|[a-z]{1,20}-connecting-ip|true-client-ip)\Z"
@@ -68,7 +68,7 @@ COMMON_HEADERS = {
 
 
 class Gate:
-    """The middleware. Without keys, it admits only requests to this machine's names, callbacks and webhooks."""
+    """The middleware. Without keys, it admits only requests addressed to this machine, plus callbacks and webhooks."""
 
     def __init__(self, app: ASGIApp, service: Service) -> None:
         self._app, self._service, self._metrics = app, service, Metrics()
@@ -112,8 +112,8 @@ class Gate:
         is_proxied = scope.get("http_version") == "1.0" or any(map(FORWARDED.fullmatch, headers))  # nginx speaks 1.0
         is_direct = host in THIS_MACHINE and not is_proxied
         if not is_direct and not (is_callback and (host in THIS_MACHINE or host == self._public)):
-            message = "Without API keys, the service answers only under this machine's own names"
-            message += ", and under its public URL only OAuth callbacks and webhooks." if self._public else "."
+            message = "Without API keys, the service accepts only requests addressed to this machine"
+            message += "; its public URL serves only OAuth callbacks and webhooks." if self._public else "."
             hint = "Call it as http://127.0.0.1 or http://localhost, or create a key with `api-key create`."
             raise ServiceRefusal("host", message, hint=f"{hint} Then restart the service.")
         if scope["method"] not in SAFE_METHODS:
@@ -121,7 +121,7 @@ class Gate:
 
 
 class Metrics:
-    """The metrics of one app; of all its workers together if PROMETHEUS_MULTIPROC_DIR is set."""
+    """Metrics for one app, or for all its workers combined if PROMETHEUS_MULTIPROC_DIR is set."""
 
     def __init__(self) -> None:
         self._shared = "PROMETHEUS_MULTIPROC_DIR" in os.environ
@@ -182,7 +182,7 @@ class RequestContext:
         self.body_limit, self.connector = self.service.settings.body, self.service.connector
 
     async def speak(self, request: Request, locale: str | None = None) -> None:
-        """Set the response's language: `locale`, else by Accept-Language. Raises `InputError` for an unknown locale."""
+        """Set the response's language: `locale`, otherwise from Accept-Language. Raises `InputError` if unknown."""
         own, spoken = self.service.connector, self.service.spoken
         code = locale or preferred(request.headers.get("accept-language", ""), own.locales)
         if code is not None and code not in spoken:
@@ -192,18 +192,17 @@ class RequestContext:
         self.connector = spoken[code] if code is not None else own
 
     def enter(self, tenant: str | None) -> None:
-        """Take a place of a tenant or, for None, a place of unknown callers. Raises `ServiceRefusal` if none is left.
+        """Take a slot for a tenant or, if None, for an unknown caller. Raises `ServiceRefusal` if none is left.
 
-        An unknown caller takes a place only to send a body larger than `SMALL_BODY`. Strangers have their own places,
-        so that they cannot take those of tenants.
+        An unknown caller takes a slot only for a body larger than `SMALL_BODY`, and cannot use up the tenants' slots.
         """
         running, settings = self.service.running, self.service.settings
         most = settings.unknown_concurrency if tenant is None else settings.concurrency
         if (running[None] if tenant is None else running.total() - running[None]) >= most:
-            message = Sentence("More than {most} requests are running at the same time.", most=most)
+            message = Sentence("The limit of {most} concurrent requests has been reached.", most=most)
             raise ServiceRefusal("busy", message, retriable=True, retry_after=1)
         if tenant is not None and running[tenant] >= (most := settings.tenant_concurrency):
-            message = Sentence("More than {most} requests of this tenant are running at the same time.", most=most)
+            message = Sentence("The tenant's limit of {most} concurrent requests has been reached.", most=most)
             raise ServiceRefusal("too_many", message, retriable=True, retry_after=1)
         running[tenant] += 1
         self.places.append(tenant)
@@ -248,15 +247,15 @@ class RequestContext:
         logger.log(level, "request", extra={"fields": fields})
 
     def failure(self, error: BaseException) -> ServiceRefusal:
-        """Log where an unforeseen error arose, but not its message, which may quote inputs. Return the refusal."""
+        """Log where an unexpected error arose, but not its message, which may quote inputs. Return the refusal."""
         frames = traceback.extract_tb(error.__traceback__)[-8:]
         at = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
         fields = {"request_id": self.request_id, "route": self.route, "error": type(error).__name__, "at": at}
         logger.error("failure", extra={"fields": fields})
-        return ServiceRefusal("internal", Sentence("The service failed."), hint=Sentence("Its log says why."))
+        return ServiceRefusal("internal", Sentence("The service failed."), hint=Sentence("See the service log."))
 
     async def receive(self) -> Message:
-        """Return the next chunk of the body, within the limits of size and time; after the body, any disconnection."""
+        """Return the next chunk of the body, within the limits; once the body is complete, wait for a disconnect."""
         settings = self.service.settings
         if self.is_complete or self.status:
             return await self.receiving()
@@ -331,7 +330,7 @@ class RequestContext:
         return await self.aside(_body, model, await self.request.body())
 
     async def aside(self, function: Callable[..., T], /, *args: Any, is_large: bool | None = None, **kwargs: Any) -> T:
-        """Call a function, in a thread if `is_large` (None: if the body is), so that other requests need not wait."""
+        """Call a function, in a thread if `is_large` (None: if the body is), so other requests need not wait."""
         if len(await self.request.body()) > LARGE_BODY if is_large is None else is_large:
             return await self.service.in_work(self.tenant, function, *args, **kwargs)
         return function(*args, **kwargs)
@@ -371,8 +370,8 @@ def check_origin(scope: Scope, public_url: str | None = None) -> None:
     headers = {name: value.decode("latin-1").lower() for name, value in scope["headers"]}
     own = (headers.get(b"host", ""), urlsplit(public_url or "").netloc.lower())
     if b"origin" in headers and (headers[b"origin"].partition("://")[2] or "null") not in own:
-        hint = Sentence("Call it from a program, or through a proxy of your own.")
-        raise ServiceRefusal("forbidden", Sentence("Requests from pages of other origins are refused."), hint=hint)
+        hint = Sentence("Call it from a program, or through your own proxy.")
+        raise ServiceRefusal("forbidden", Sentence("Cross-origin requests are refused."), hint=hint)
 
 
 _bearer = HTTPBearer(auto_error=False, description="An API key, created with the command `api-key create`.")
@@ -436,6 +435,6 @@ async def key_of(context: RequestContext, bearer: HTTPAuthorizationCredentials |
         raise ServiceRefusal("key", Sentence("The request has no API key."), hint=SEND_KEY)
     key = await service.in_store(None, service.keys.find, text)
     if key is None:
-        raise ServiceRefusal("key", Sentence("The API key is wrong or was revoked."), hint=SEND_KEY)
+        raise ServiceRefusal("key", Sentence("The API key is invalid or has been revoked."), hint=SEND_KEY)
     context.key = key.id
     return key

@@ -71,7 +71,7 @@ class ConnectionRequest(StrictBody):
     kind: str = Field(description="A key of the catalogue's `connections`.")
     name: Name = Field("main", description="The name that runs refer to; an existing connection is replaced.")
     values: dict[str, Any] = Field(default_factory=dict, description="The values of its form, by key.")
-    oauth_url: str | None = Field(None, description="Another of the OAuth addresses that the definition lists.")
+    oauth_url: str | None = Field(None, description="Another OAuth origin that the definition lists.")
 
 
 class WarningBody(BaseModel):

@@ -1,7 +1,7 @@
 """The service's records in its store: API keys and the first responses of runs. Independent of HTTP.
 
 A key is `ck_ID_SECRET`. Its secret has 256 random bits, so one fast digest is enough to protect it. Every request looks
-up its key in the store. A revoked key leaves an entry behind, so that a store that once had keys never becomes open.
+up its key in the store. A revoked key leaves an entry behind, so a store that once had keys never becomes open.
 
 A run with an idempotency key holds that key's lease and first writes an entry without a response. A repetition that
 finds the lease taken is refused. If the lease is free but the entry has no response, the first run died and may have

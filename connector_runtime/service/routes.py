@@ -61,7 +61,7 @@ HEALTH = (
 ConnectionAnswer = shape("ConnectionAnswer", HEALTH, like=ConnectionSummary, expires_at=str | None)
 ConnectionsAnswer = shape("ConnectionsAnswer", connections=list[ConnectionAnswer])  # type: ignore[valid-type]
 HealthAnswer = shape("HealthAnswer", "The outcome of a connection's test; `error` is as in a problem.", like=Health)
-SIGN_IN = "The address for the person's browser; once the browser has returned, the connection exists."
+SIGN_IN = "The URL for the person's browser; the connection exists once the browser has returned."
 SignInAnswer = shape("SignInAnswer", SIGN_IN, name=str, kind=str, authorize_url=str)
 DeletedAnswer = shape("DeletedAnswer", "`revoked` is true if the vendor has revoked the tokens.", revoked=bool)
 Name = Annotated[str, Path(min_length=1, max_length=100)]
@@ -316,7 +316,7 @@ async def create(context: Context) -> Response:
 async def authorize(
     context: Context, kind: Annotated[str, Query(max_length=100)], name: models.Name = "main"
 ) -> Response:
-    """Uses the app in the service's settings, so that no secret appears in a URL."""
+    """Uses the app in the service's settings, so no secret appears in a URL."""
     if context.request.headers.get("sec-fetch-site") in ("cross-site", "same-site"):
         what, hint = Sentence("Another site sent the browser here."), Sentence("Start at the page itself.")
         raise ServiceRefusal("forbidden", what, hint=hint)
@@ -401,7 +401,7 @@ async def delete(name: Name, context: Context, revoke: bool = True) -> Response:
 
 
 def _kind(service: Service, body: models.ConnectionRequest) -> tuple[Connection, str | None]:
-    """Return a connection's kind and OAuth address, which must come from the definition or the settings."""
+    """Return a connection's kind and OAuth origin, which must come from the definition or the settings."""
     check_known("kind of connection", body.kind, service.connector.connections)
     kind, origin = service.connector.connections[body.kind], body.oauth_url
     origins = list((kind.oauth or {}).get("origins", {}))
@@ -413,12 +413,12 @@ def _kind(service: Service, body: models.ConnectionRequest) -> tuple[Connection,
 
 
 async def _begin(context: RequestContext, body: models.ConnectionRequest, *, bound: bool = False) -> str:
-    """Begin a sign-in and return its address. If it is `bound`, only the browser that began it can complete it."""
+    """Begin a sign-in and return its URL. If it is `bound`, only the browser that began it can complete it."""
     service, connections = context.service, context.connections
     callback, credentials = service.settings.callback, service.settings.credentials
     kind, origin = _kind(service, body)
     if callback is None:
-        what = Sentence("The service does not know the address at which browsers reach it.")
+        what = Sentence("The service does not know the URL at which browsers reach it.")
         raise ServiceRefusal("not_ready", what, hint=Sentence("Start it with --public-url."))
 
     def begin() -> str:

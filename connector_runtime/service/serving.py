@@ -81,7 +81,7 @@ def serve(app: Callable[[], Any], timeout: float, port: socket.socket, workers: 
         _run(app, timeout, port, signal.SIGTERM)
         return
     with tempfile.TemporaryDirectory(prefix="metrics-", ignore_cleanup_errors=True) as folder:
-        os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder  # shared, so that any worker can report for all
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder  # shared, so any worker can report for all
         _supervise(partial(_run, app, timeout, port, signal.SIGTERM, signal.SIGINT), workers)  # Ctrl-C reaches them too
 
 
@@ -131,7 +131,7 @@ def _supervise(work: Callable[[], None], count: int) -> None:
     if signal.SIGINT in signals:
         raise KeyboardInterrupt
     if any(worker.exitcode not in (0, -signal.SIGTERM) for worker in workers):  # SIGTERM: it was still starting
-        raise InputError("A worker did not start, or did not shut down properly.", hint="Its log says why.")
+        raise InputError("A worker did not start, or did not shut down properly.", hint="See the service log.")
 
 
 def _end_with_parent() -> None:

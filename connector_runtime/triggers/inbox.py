@@ -1,4 +1,4 @@
-"""Stores events between acceptance and handling, so that none is lost and repeats are recognised.
+"""Stores events between acceptance and handling, so none is lost and repeats are recognised.
 
 An event waits under `waiting/`; afterwards, `done/` has its id or `aside/` the event. The new state is written before
 the old one is deleted, so after a crash both may exist, and the newer one is valid. The process that delivers an event
@@ -126,7 +126,7 @@ class Inbox:
         return self._rewrite(replace(event, claimed=now + lease))
 
     def release(self, event: InboxEntry) -> None:
-        """Release the lease on an event, so that any process can take it."""
+        """Release the lease on an event, so any process can take it."""
         self._rewrite(replace(event, claimed=0.0))
 
     def done(self, event: InboxEntry, now: float) -> None:

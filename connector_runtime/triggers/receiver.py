@@ -4,7 +4,7 @@
 
 The response to a challenge is its proof. An event that was recorded, is a repeat, does not pass the filter, or is
 signed but unreadable gets the trigger's `reply` status (200). Unsigned requests get 401, methods other than POST 405,
-and events that cannot be verified or recorded here 503, so that the vendor sends them again.
+and events that cannot be verified or recorded here 503, so the vendor sends them again.
 
 A handler is a function or coroutine function that takes a `Notification`; it fails if it raises or exceeds `timeout`.
 If a process dies right after its handler ends, the event is delivered again, with the same `event_id`.
@@ -410,7 +410,7 @@ async def call(handler: Handler, event: Notification) -> None:
         except BaseException as error:
             outcome.set_exception(error)
 
-    outcome.set_running_or_notify_cancel()  # so that the thread can set its outcome after a cancellation
+    outcome.set_running_or_notify_cancel()  # so the thread can set its outcome after a cancellation
     threading.Thread(target=work, name="webhook", daemon=True).start()
     await asyncio.wrap_future(outcome)
 

@@ -94,7 +94,7 @@ class SignatureScheme:
         return {self.header: signature, **({self.time_header: timestamp} if self.time_header else {})}
 
     def keyed(self, message: bytes, secret: str) -> str:
-        """Return the HMAC of a message, as text."""
+        """Return the HMAC of a message as a string."""
         digest = hmac.digest(secret.encode(), message, self._hmac)
         return digest.hex() if self._digest == "hex" else base64.b64encode(digest).decode()
 
@@ -148,7 +148,7 @@ def sources(raw: str | Iterable[str]) -> tuple[Source, ...]:
 
 
 class UrlValidation(Struct):
-    """A challenge, which has no event. Respond with 200 and `response` as JSON to prove that the address is ours."""
+    """A challenge, which has no event. Respond with 200 and `response` as JSON to prove that the URL is ours."""
 
     response: dict[str, str]
 
@@ -187,7 +187,7 @@ class Notification(Struct):
 
     @property
     def topic(self) -> str:
-        """`event:account`, for routing when one address serves many flows."""
+        """`event:account`, for routing when one URL serves many flows."""
         return f"{self.event}:{self.account or ''}"
 
     def to_dict(self) -> dict[str, Json]:
@@ -375,7 +375,7 @@ class Trigger:
             for word, path in proof.items():
                 text = at(payload, path)
                 if not isinstance(text, str) or not text:
-                    raise PayloadError(f"The challenge has no text at {path}.")
+                    raise PayloadError(f"The challenge has no string at {path}.")
                 message = text.encode("utf-8", "surrogatepass")
                 proofs[key] = self.recipe.keyed(message, secret) if word == "hmac" else text
         return proofs

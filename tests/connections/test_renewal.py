@@ -113,7 +113,7 @@ def test_a_rejected_token_that_was_renewed_meanwhile_costs_no_refresh(connector:
 
 
 def test_waiting_for_a_holder_ends_with_a_clear_message(connector: Connector) -> None:
-    with pytest.raises(TransportError, match="The connection main is being renewed elsewhere") as caught:
+    with pytest.raises(TransportError, match="Another process is still renewing the token of main") as caught:
         renewed(connector, [at(1001.0), (Read, (OLD, 1)), at(1030.0), (Acquire, False)])
     assert (caught.value.retriable, caught.value.may_have_been_done) == (True, False)
 

@@ -108,7 +108,7 @@ def test_a_file_of_another_size_is_downloaded_when_the_size_is_not_to_count(vend
     vendor.add("talk.mp4", b"four", size=5)
     arguments = (MEETING, "--to", str(tmp_path))
     code, _, err = run(*arguments, base_url=vendor.base_url)
-    assert (code, "Zoom announced 5 bytes, but " in err) == (4, True)
+    assert (code, "Zoom reported 5 bytes, but " in err) == (4, True)
     assert run(*arguments, "--any-size", base_url=vendor.base_url)[0] == 0
     assert (tmp_path / "talk.mp4").read_bytes() == b"four"
     (tmp_path / "talk.mp4").write_bytes(b"mine")
@@ -123,7 +123,7 @@ def test_a_file_of_no_announced_size_has_a_bound_that_can_be_set(vendor: Any, tm
     arguments = (MEETING, "--to", str(tmp_path), "--largest")
     code, out, err = run(*arguments, "3", base_url=vendor.base_url)
     assert (code, out) == (4, "")
-    assert f"talk.mp4: {vendor.host} sends 4 bytes or more, and Zoom announced no size." in err
+    assert f"talk.mp4: {vendor.host} is sending 4 bytes or more, and Zoom reported no size." in err
     assert list(tmp_path.iterdir()) == []
     assert run(*arguments, "4", base_url=vendor.base_url)[0] == 0
     assert (tmp_path / "talk.mp4").read_bytes() == b"four"

@@ -87,7 +87,7 @@ def test_a_file_of_no_bytes_is_an_error_and_no_file(
             client.download(found, tmp_path)
     assert caught.value.to_dict() == whole(
         "api",
-        f"talk.vtt: {vendor.host} sends 0 bytes.",
+        f"talk.vtt: {vendor.host} sent 0 bytes.",
         "The file may not be ready yet: list the files again later.",
         retriable=True,
         status=200,
@@ -426,7 +426,7 @@ def test_a_redirect_to_plain_http_is_not_followed(vendor: Any, client: Client, f
 
 def test_redirects_in_a_circle_end(vendor: Any, client: Client, files: Files, tmp_path: Path) -> None:
     vendor.add("talk.mp4", VIDEO, location="/files/talk.mp4")
-    with pytest.raises(ApiError, match="redirects more than"):
+    with pytest.raises(ApiError, match="redirected more than"):
         client.download(files(), tmp_path)
 
 
@@ -513,7 +513,7 @@ def test_no_secret_is_logged_or_shown_in_an_error(
     vendor.add("talk.mp4", VIDEO, location=f"{other.origin}/files/gone?signature=s3cret")
     with pytest.raises(ApiError) as caught:
         client.download(files(), tmp_path)
-    assert "address may have expired" in str(caught.value)
+    assert "URL may have expired" in str(caught.value)
     shown = caplog.text + str(caught.value) + repr(caught.value.__dict__)
     assert TOKEN not in shown and "s3cret" not in shown
 
@@ -555,7 +555,7 @@ def test_a_file_of_another_size_than_announced_is_an_error_before_it_is_written(
     vendor: Any, client: Client, files: Files, tmp_path: Path
 ) -> None:
     vendor.add("talk.mp4", VIDEO, size=999)
-    with pytest.raises(ApiError, match=r"announced 999 bytes, but .* sends 700000"):
+    with pytest.raises(ApiError, match=r"reported 999 bytes, but .* declared 700000"):
         client.download(files(), tmp_path)
     assert names(tmp_path) == []
     client.download(replace(one(files), size=None), tmp_path)
@@ -663,7 +663,7 @@ def test_a_folder_without_room_is_an_error_before_any_request(
     vendor: Any, client: Client, files: Files, tmp_path: Path
 ) -> None:
     vendor.add("talk.mp4", VIDEO, size=10**18)
-    with pytest.raises(InputError, match="needs 1000000000000000000; free some space"):
+    with pytest.raises(InputError, match="needs 1000000000000000000; free up some space"):
         client.download(files(), tmp_path)
     assert vendor.of("talk.mp4") == []
 

@@ -102,9 +102,9 @@ def test_an_answer_without_an_end_is_left_at_a_bound_and_nothing_of_it_is_kept(
         with pytest.raises(ApiError) as caught:
             client.download(raw.file(size=announced), tmp_path, largest=200_000)
         assert raw.closed.acquire(timeout=30)  # the connection is not left to send on
-    says = "sends 200000 bytes or more, and Zoom announced no size."
+    says = "is sending 200000 bytes or more, and Zoom reported no size."
     if announced is not None:
-        says = "sends more than the 200000 bytes that were announced."
+        says = "sent more than the expected 200000 bytes."
     assert caught.value.message == f"talk.mp4: {raw.origin[7:]} {says}"
     assert names(tmp_path) == []
     assert len(raw.asked) == 1

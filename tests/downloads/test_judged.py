@@ -96,8 +96,8 @@ def test_a_part_is_completed_by_the_rest() -> None:
 @pytest.mark.parametrize(
     ("headers", "body", "says"),
     [
-        ({"content-encoding": "gzip"}, VIDEO, "zoom.us sends the file compressed, which was not requested."),
-        ({"content-encoding": " BR "}, VIDEO, "zoom.us sends the file compressed, which was not requested."),
+        ({"content-encoding": "gzip"}, VIDEO, "zoom.us sent the file compressed, which was not requested."),
+        ({"content-encoding": " BR "}, VIDEO, "zoom.us sent the file compressed, which was not requested."),
         ({"content-type": "text/html"}, VIDEO, "zoom.us sent a web page instead of the file."),
         ({"content-type": "Application/XHTML+xml; a=b"}, VIDEO, "zoom.us sent a web page instead of the file."),
         ({}, b"\xef\xbb\xbf\r\n <HTML>" * 400, "zoom.us sent a web page instead of the file."),
@@ -268,7 +268,7 @@ def test_a_file_of_no_announced_size_has_a_bound(said: dict[str, str], status: i
     with pytest.raises(ApiError) as caught:
         site.run(largest=SIZE - 1)
     size = SIZE if "content-length" in said else SIZE - 1
-    assert caught.value.message == f"zoom.us sends {size} bytes or more, and the vendor announced no size."
+    assert caught.value.message == f"zoom.us is sending {size} bytes or more, and the vendor reported no size."
     assert caught.value.hint == "Without a size, the limit is 4999 bytes. Raise `largest` for larger files."
     assert caught.value.retriable is False
     assert [step.most for step in site.plays.of(Fill)] == ([] if "content-length" in said else [SIZE - 1])
@@ -293,7 +293,7 @@ def test_an_announced_size_is_the_bound_of_its_file() -> None:
     site = Site((200, KIND, VIDEO + b"more"))
     with pytest.raises(ApiError) as caught:
         site.run(file, largest=1)
-    assert caught.value.message == "zoom.us sends more than the 5000 bytes that were announced."
+    assert caught.value.message == "zoom.us sent more than the expected 5000 bytes."
     assert [step.most for step in site.plays.of(Fill)] == [SIZE]
 
 
@@ -301,7 +301,7 @@ def test_another_size_than_announced_is_an_error_before_anything_is_written() ->
     site = Site((200, WHOLE, VIDEO))
     with pytest.raises(ApiError) as caught:
         site.run(replace(FILE, size=999))
-    assert caught.value.message == "The vendor announced 999 bytes, but zoom.us sends 5000."
+    assert caught.value.message == "The vendor reported 999 bytes, but zoom.us declared 5000."
     assert site.plays.of(Fill) == []
 
 
@@ -326,7 +326,7 @@ def test_an_end_that_says_nothing_is_one_if_the_announced_bytes_are_there() -> N
 def test_no_bytes_are_no_file(headers: dict[str, str], size: int | None) -> None:
     with pytest.raises(ApiError) as caught:
         Site((200, {**KIND, **headers}, b"")).run(replace(FILE, size=size))
-    assert (caught.value.message, caught.value.retriable) == ("zoom.us sends 0 bytes.", True)
+    assert (caught.value.message, caught.value.retriable) == ("zoom.us sent 0 bytes.", True)
 
 
 # -- tokens ----------------------------------------------------------------------------------------------------------
@@ -401,8 +401,8 @@ def test_a_refusal_by_a_host_elsewhere_is_no_question_of_the_token() -> None:
     site = Site((302, {"location": "https://storage.example/x?key=s3cret"}, b""), (403, {}, b"no"))
     with pytest.raises(ApiError) as caught:
         site.run(replace(FILE, token="own"))
-    assert caught.value.message == "storage.example, to which the vendor redirects, refuses the file (403)."
-    assert caught.value.hint == "The file's address may have expired: list the files again."
+    assert caught.value.message == "storage.example, to which the vendor redirected, refused the file (403)."
+    assert caught.value.hint == "The file's URL may have expired: list the files again."
     assert site.tokens == ["Bearer own", None]
 
 
@@ -484,7 +484,7 @@ def test_an_address_that_is_not_safe_is_never_asked(url: str) -> None:
 @pytest.mark.parametrize("url", ["http://evil.example/x", "ftp://zoom.us/x", "https://a..b/s3cret"])
 def test_a_redirect_to_an_address_that_is_not_safe_names_who_redirects(url: str) -> None:
     site = Site((302, {"location": url}, b""))
-    with pytest.raises(ApiError, match=r"zoom\.us redirects to an address|file is at http://evil\.example") as caught:
+    with pytest.raises(ApiError, match=r"zoom\.us redirects to a location|file is at http://evil\.example") as caught:
         site.run()
     assert "s3cret" not in str(caught.value)
     assert len(site.asked) == 1
@@ -494,7 +494,7 @@ def test_redirects_end() -> None:
     site = Site((307, {"location": "/again"}, b""))
     with pytest.raises(ApiError) as caught:
         site.run(retries=3)
-    assert caught.value.message == "The vendor redirects more than 8 times, at last to zoom.us."
+    assert caught.value.message == "The vendor redirected more than 8 times, finally to zoom.us."
     assert len(site.asked) == MAX_REDIRECTS == 8
     assert Site(*[(301, {"location": "/again"}, b"")] * 7, (200, WHOLE, VIDEO)).run() == VIDEO
 

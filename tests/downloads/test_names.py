@@ -264,10 +264,10 @@ def test_an_answer_without_files_offers_none(connector: Connector, answer: objec
 
 def test_an_entry_without_an_address_waits(connector: Connector) -> None:
     (file,) = connector.actions["get-meeting-recordings"].files_in({"recording_files": [{"file_type": "MP4"}]})
-    assert file.waits == "Zoom provides no address for it."
+    assert file.waits == "Zoom provides no URL for it."
     for wrong in ("", 5, None, []):
         (file,) = connector.actions["get-meeting-recordings"].files_in({"recording_files": [{"download_url": wrong}]})
-        assert (file.url, file.waits) == ("", "Zoom provides no address for it.")
+        assert (file.url, file.waits) == ("", "Zoom provides no URL for it.")
 
 
 def test_an_answers_own_token_goes_with_its_files_unless_one_is_given(connector: Connector) -> None:

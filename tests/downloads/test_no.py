@@ -16,7 +16,7 @@ from .test_judged import FILE, KIND, PART, SIZE, VIDEO, WHOLE, Site
 
 AGAIN = "list the files again"
 GO_ON = "The part is kept. Download the file again to resume."
-COMPRESSED = "zoom.us sends the file compressed, which was not requested."
+COMPRESSED = "zoom.us sent the file compressed, which was not requested."
 PASSCODE = "The page may ask for a passcode or a sign-in, or the file is not ready or was deleted."
 CHANGES = "The file keeps changing, or zoom.us cannot send the rest."
 ELSEWHERE = (302, {"location": "https://storage.example/x"}, b"")
@@ -43,7 +43,7 @@ ELSEWHERE = (302, {"location": "https://storage.example/x"}, b"")
             None,
             whole(
                 "api",
-                "zoom.us sends 0 bytes.",
+                "zoom.us sent 0 bytes.",
                 f"The file may not be ready yet: {AGAIN} later.",
                 status=200,
                 retriable=True,
@@ -54,29 +54,29 @@ ELSEWHERE = (302, {"location": "https://storage.example/x"}, b"")
             999,
             whole(
                 "api",
-                "The vendor announced 999 bytes, but zoom.us sends 5000.",
+                "The vendor reported 999 bytes, but zoom.us declared 5000.",
                 f"The file may have changed: {AGAIN}, or download it without its size.",
             ),
         ),
         (
             [(200, KIND, VIDEO)],
             4999,
-            whole("api", "zoom.us sends more than the 4999 bytes that were announced.", None),
+            whole("api", "zoom.us sent more than the expected 4999 bytes.", None),
         ),
         (
             [ELSEWHERE, (403, {}, b"")],
             None,
             whole(
                 "api",
-                "storage.example, to which the vendor redirects, refuses the file (403).",
-                f"The file's address may have expired: {AGAIN}.",
+                "storage.example, to which the vendor redirected, refused the file (403).",
+                f"The file's URL may have expired: {AGAIN}.",
                 status=403,
             ),
         ),
         (
             [(302, {"location": "/again"}, b"")],
             None,
-            whole("api", "The vendor redirects more than 8 times, at last to zoom.us.", None),
+            whole("api", "The vendor redirected more than 8 times, finally to zoom.us.", None),
         ),
     ],
 )
@@ -85,7 +85,7 @@ def test_what_is_not_the_file_says_what_it_is(answers: Any, size: int | None, wa
 
 
 def test_a_file_of_no_announced_size_is_taken_up_to_a_bound() -> None:
-    what = "zoom.us sends 5000 bytes or more, and the vendor announced no size."
+    what = "zoom.us is sending 5000 bytes or more, and the vendor reported no size."
     hint = "Without a size, the limit is 4999 bytes. Raise `largest` for larger files."
     assert told(lambda: Site((200, WHOLE, VIDEO)).run(largest=SIZE - 1)) == whole("api", what, hint)
     assert Site((200, WHOLE, VIDEO)).run(largest=SIZE) == VIDEO

@@ -68,7 +68,7 @@ def test_what_is_no_file_of_its_own_is_an_error_that_names_it_and_stays_as_it_is
 def test_what_has_a_second_name_says_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "precious").write_bytes(b"mine")
     os.link(tmp_path / "precious", tmp_path / BESIDE[1])
-    with pytest.raises(InputError, match="it is a link, a pipe or a device; remove it"):
+    with pytest.raises(InputError, match="it is a hard link, a pipe or a device; remove it"):
         PartFile(tmp_path / "talk.mp4").open()
 
 
@@ -118,7 +118,7 @@ def test_what_may_be_replaced_is_not_written_through(tmp_path: Path, put: Callab
 
 def test_a_folder_under_the_files_name_is_an_error_that_names_it(tmp_path: Path) -> None:
     (tmp_path / "talk.mp4").mkdir()
-    with pytest.raises(InputError, match=r"the part is kept: solve the problem and download the file again") as caught:
+    with pytest.raises(InputError, match=r"the part is kept: fix the problem and download the file again") as caught:
         written(tmp_path / "talk.mp4", b"123456789", overwrite=True)
     assert caught.value.problems[0].where == str(tmp_path / "talk.mp4")
 
@@ -155,7 +155,7 @@ def test_a_part_is_one_downloads_own(tmp_path: Path, name: str) -> None:
     first.open()
     first.begin(0, VERSION)
     first.write(b"1234")
-    with pytest.raises(InputError, match="is being downloaded by another program; wait for it") as caught:
+    with pytest.raises(InputError, match="is being downloaded by another program; wait for it to finish") as caught:
         second.open()
     assert caught.value.problems[0].where == str(tmp_path / "talk.mp4")
     second.close()

@@ -95,7 +95,7 @@ def test_a_tool_is_listed_word_for_word(here: Talk, connector: Connector) -> Non
         "maximum": 1000,
         "description": "Maximum number of items; 50 if left out.",
     }
-    goes_on = "Continues after the result that had this cursor; repeat the other arguments unchanged."
+    goes_on = "Continues after the result that returned this cursor; repeat the other arguments unchanged."
     assert own["cursor"] == {"type": "string", "description": goes_on}
     assert users.input_schema["type"] == "object" and users.input_schema["additionalProperties"] is False
     assert users.annotations is not None and users.annotations.model_dump(by_alias=False) == {
@@ -118,13 +118,13 @@ def test_a_tool_is_listed_word_for_word(here: Talk, connector: Connector) -> Non
     assert "cursor" not in meeting.output_schema["properties"]  # type: ignore[index]
     update = here.tools()["update-meeting"].input_schema["properties"]["clear"]
     clearable = [row.key for row in connector.actions["update-meeting"].inputs.values() if row.clear]
-    empties = "Fields to clear; blank text and null leave a field unchanged."
+    empties = "Fields to clear; blank strings and null leave a field unchanged."
     items = {"type": "string", "enum": clearable}
     assert update == {"type": "array", "items": items, "description": empties}
 
 
 def test_what_is_no_tool_here_says_which_are(here: Talk, connector: Connector) -> None:
-    hint = "Call only tools of the list."
+    hint = "Call only tools on the list."
     unknown = {"kind": "input", "message": "'list-user' is not a tool here. Did you mean 'list-users'?", "hint": hint}
     assert failed(here, "list-user", {}) == {"error": unknown}
     assert failed(here, "x" * 200, {})["error"]["message"].startswith(f"'{'x' * 100}' is not a tool here.")
@@ -138,7 +138,7 @@ def test_what_is_withheld_says_why(connector: Connector) -> None:
         (
             ToolFilter(only=("create-*",), read_only=True),
             "create-meeting",
-            "only read actions are, by the option --read-only",
+            "the option --read-only allows only read actions",
         ),
         (
             ToolFilter(only=("delete-user",)),

@@ -46,7 +46,7 @@ def test_patterns_choose_among_what_is_offered(connector: Connector) -> None:
     [
         (ToolFilter(only=("list-user",)), "Did you mean 'list-users'?"),
         (ToolFilter(only=("delete-user",)), "--destructive"),
-        (ToolFilter(only=("create-*",), read_only=True), "only read actions are"),
+        (ToolFilter(only=("create-*",), read_only=True), "the option --read-only allows only read actions"),
     ],
 )
 def test_nothing_to_offer_is_refused_with_the_reason(connector: Connector, offer: ToolFilter, says: str) -> None:

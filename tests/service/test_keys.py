@@ -54,8 +54,8 @@ def test_without_keys_the_public_name_reaches_callback_and_webhooks_alone(
                 "host",
                 421,
                 "This host name is not served",
-                "Without API keys, the service answers only under this machine's own names, "
-                "and under its public URL only OAuth callbacks and webhooks.",
+                "Without API keys, the service accepts only requests addressed to this machine; "
+                "its public URL serves only OAuth callbacks and webhooks.",
                 "Call it as http://127.0.0.1 or http://localhost, or create a key with `api-key create`. "
                 "Then restart the service.",
             )
@@ -183,7 +183,7 @@ def test_a_key_revoked_elsewhere_is_refused_at_the_next_request(tenants: Tenants
         "key",
         401,
         "No valid API key",
-        "The API key is wrong or was revoked.",
+        "The API key is invalid or has been revoked.",
         "Send a key as `Authorization: Bearer …`.",
     )
 

@@ -26,7 +26,7 @@ ME: dict[str, Any] = {"inputs": {"user_id": "me"}}
 JSON = {"Content-Type": "application/json"}
 BRING = "Send a key as `Authorization: Bearer …`."
 NO_KEY = ("key", 401, "No valid API key")
-FORBIDDEN = ("forbidden", 403, "The key does not allow this")
+FORBIDDEN = ("forbidden", 403, "This key does not have permission")
 MEDIA = ("media_type", 415, "This content type is not accepted")
 NOT_FOUND = ("not_found", 404, "Not found")
 NOT_READY = ("not_ready", 503, "The service is not ready")
@@ -34,12 +34,12 @@ INPUT = ("input", 422, "Some inputs are not valid")
 BUSY = ("busy", 503, "The service is busy")
 LOST = ("may_have_been_done", 409, "It may have been done")
 NO_NAME = (
-    "Without API keys, the service answers only under this machine's own names.",
+    "Without API keys, the service accepts only requests addressed to this machine.",
     "Call it as http://127.0.0.1 or http://localhost, or create a key with `api-key create`. Then restart the service.",
 )
 ORIGIN = (
-    "Requests from pages of other origins are refused.",
-    "Call it from a program, or through a proxy of your own.",
+    "Cross-origin requests are refused.",
+    "Call it from a program, or through your own proxy.",
 )
 
 
@@ -71,7 +71,7 @@ def test_each_no_that_needs_no_connection(keyed: Any) -> None:
         (nobody.get("/metrics"), whole(*NO_KEY, "The request has no API key.", BRING)),
         (
             nobody.get("/v1/tenant", headers={"X-API-Key": "x"}),
-            whole(*NO_KEY, "The API key is wrong or was revoked.", BRING),
+            whole(*NO_KEY, "The API key is invalid or has been revoked.", BRING),
         ),
         (metrics.get("/v1/tenant"), whole(*FORBIDDEN, "This key is for /metrics only.", None)),
         (
@@ -108,7 +108,7 @@ def test_each_no_that_needs_no_connection(keyed: Any) -> None:
             acme.post("/v1/connections", json={"kind": "oauth2", "values": APP}),
             whole(
                 *NOT_READY,
-                "The service does not know the address at which browsers reach it.",
+                "The service does not know the URL at which browsers reach it.",
                 "Start it with --public-url.",
             ),
         ),
@@ -185,14 +185,14 @@ def test_who_is_one_too_many_is_told_when_to_come_again(
         for others, wanted in (
             ({"other": 4, None: 2}, None),  # one place is left, and those of nobody known do not count
             ({"acme": 2}, None),
-            ({"other": 5}, whole(*BUSY, "More than 5 requests are running at the same time.", None, retriable=True)),
+            ({"other": 5}, whole(*BUSY, "The limit of 5 concurrent requests has been reached.", None, retriable=True)),
             (
                 {"acme": 3},
                 whole(
                     "too_many",
                     429,
                     "Too many concurrent requests from this tenant",
-                    "More than 3 requests of this tenant are running at the same time.",
+                    "The tenant's limit of 3 concurrent requests has been reached.",
                     None,
                     retriable=True,
                 ),
@@ -213,7 +213,7 @@ def test_who_is_one_too_many_is_told_when_to_come_again(
             assert until(lambda: running[None] == busy)  # noqa: B023
             assert answer.status_code == status
         assert answer.json() == {"message": "The event could not be recorded; send it again."}
-        assert "vendor is asked to send it again: More than 2 requests are running at the same time." in caplog.text
+        assert "vendor is asked to send it again: The limit of 2 concurrent requests has been reached." in caplog.text
 
 
 def test_a_body_too_large_or_too_slow_is_told_so_and_the_connection_closed(start: Start) -> None:
@@ -233,7 +233,7 @@ def test_a_body_too_large_or_too_slow_is_told_so_and_the_connection_closed(start
         said = json.loads(body)
         said.pop("request_id")
         what = "The body did not arrive within 0.3 seconds."
-        assert said == whole("slow", 408, "The request arrived too slowly", what, None, retriable=True)
+        assert said == whole("slow", 408, "The request took too long to arrive", what, None, retriable=True)
 
 
 def test_a_platforms_own_sign_in_may_know_nobody_fail_or_change_its_mind(start: Start) -> None:
@@ -250,7 +250,7 @@ def test_a_platforms_own_sign_in_may_know_nobody_fail_or_change_its_mind(start: 
         assert problem(client.get("/v1/tenant")) == whole(*NO_KEY, "Nobody is signed in.", BRING)
         failed = client.get("/v1/tenant", headers={"x-user": "faulty"})
         assert problem(failed) == whole(
-            "internal", 500, "The service failed", "The service failed.", "Its log says why."
+            "internal", 500, "The service failed", "The service failed.", "See the service log."
         )
         assert client.get("/v1/tenant", headers={"x-user": "ada"}).json() == {
             "tenant": "ada",

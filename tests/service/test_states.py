@@ -43,7 +43,7 @@ def test_a_service_whose_store_hangs_is_not_ready_until_it_answers(
     with start(store, tenant="t") as served:
         client = served.client()
         try:
-            listed = [{"where": "store", "what": "does not respond within 0.2 seconds"}]
+            listed = [{"where": "store", "what": "did not respond within 0.2 seconds"}]
             assert problem(client.get("/ready")) == whole(*NOT_READY, problems=listed, retriable=True)
             assert client.get("/health").json() == {"status": "ok"}
         finally:
@@ -59,7 +59,7 @@ def test_a_service_whose_store_fails_says_so_and_not_why(start: Start, monkeypat
             raise StoreError("The disk at /secret is gone.")
 
         monkeypatch.setattr(store, "read", fails)
-        listed = [{"where": "store", "what": "fails; the log says why"}]
+        listed = [{"where": "store", "what": "fails; see the log"}]
         assert problem(served.client().get("/ready")) == whole(*NOT_READY, problems=listed, retriable=True)
 
 
@@ -156,7 +156,7 @@ def test_a_fault_of_ours_is_answered_without_a_word_of_what_was_sent_and_logged_
 
         monkeypatch.setattr(served.app.state.service, "connections", broken)
         answer = served.client().get("/v1/connections", headers={"X-Request-ID": "asked-1"})
-    said = whole("internal", 500, "The service failed", "The service failed.", "Its log says why.")
+    said = whole("internal", 500, "The service failed", "The service failed.", "See the service log.")
     assert problem(answer) == said
     (record,) = [each for each in caplog.records if each.getMessage() == "failure"]
     told = record.fields  # type: ignore[attr-defined]

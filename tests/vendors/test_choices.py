@@ -50,7 +50,7 @@ def test_a_cursor_that_was_bent_leads_nowhere_but_on_in_its_list(
     )
     github.requests.clear()
     if url.startswith(("http", "/")):
-        with pytest.raises(InputError, match="is not a cursor of this list"):
+        with pytest.raises(InputError, match="is not a cursor for this list"):
             client.choices("update-issue", "number", HELLO, cursor=bent.decode().rstrip("="))
         assert github.requests == []
     else:

@@ -114,7 +114,7 @@ def test_an_object_of_complaints_is_mapped_back_through_the_envelope(client: Cli
     with pytest.raises(ValidationFailed) as caught:
         client.run("create-product", {"title": "x" * 256})
     assert caught.value.problems == (Problem("inputs.title", "is too long (maximum is 255 characters)"),)
-    assert caught.value.message == "Shopify does not accept some values. (422 Unprocessable Entity)"
+    assert caught.value.message == "Shopify rejected some values. (422 Unprocessable Entity)"
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ export async function ask(path, body, signal) {
   return data;
 }
 
-// JavaScript rounds integers above 2^53, so they become text and ids stay exact.
+// JavaScript rounds integers above 2^53, so they become strings and ids stay exact.
 function exact(text) {
   return text.replace(/"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g, (token) =>
     /^-?\d{16,}$/.test(token) && !Number.isSafeInteger(Number(token)) ? `"${token}"` : token);

@@ -1,4 +1,4 @@
-// The page: the open action, its live preview and its run. The address (#create-meeting) names the open action.
+// The page: the open action, its live preview and its run. The URL's fragment (#create-meeting) names the open action.
 
 import { ask, useKey } from "./api.js";
 import { $, debounce, h } from "./dom.js";
@@ -22,7 +22,7 @@ async function begin() {
   events.poll();
 }
 
-// Shows the fixed texts of the page in a language.
+// Shows the page's fixed strings in a language.
 async function translate(code) {
   await speak(code);
   $("views").setAttribute("aria-label", t("Views"));
@@ -31,7 +31,7 @@ async function translate(code) {
   $("connection-word").textContent = t("Run with");
   $("locale-word").textContent = t("Language");
   $("list").setAttribute("aria-label", t("Actions"));
-  $("filter").placeholder = t("Find an action ( / )");
+  $("filter").placeholder = t("Find an action (press /)");
   $("filter").setAttribute("aria-label", t("Find an action"));
   $("form-pane").setAttribute("aria-label", t("Inputs"));
   $("result-pane").setAttribute("aria-label", t("Request and result"));

@@ -1,4 +1,4 @@
-// Translates the page's texts into the language of the service's responses. A text is its own key; {slots} are filled.
+// Translates the page's strings into the language of the service's responses. A string is its own key; {slots} are filled.
 
 let words = {};
 export let locale = ""; // the person's choice; empty for the browser's language
@@ -12,7 +12,7 @@ export async function speak(code) {
   if (response.ok) ({ locale: document.documentElement.lang, words } = await response.json());
 }
 
-// The text with an element in its slot {}.
+// The string with an element in its slot {}.
 export function around(text, element) {
   const [before, after = ""] = t(text).split("{}");
   return [before, element, after];
