@@ -236,7 +236,7 @@ class Session:
     def download_plan(
         self, files: File | Iterable[File], to: Folder, **options: Unpack[DownloadOptions]
     ) -> DownloadPlan:
-        """Return the plan of a download. Raises `InputError` with every problem at once."""
+        """Return the plan for a download. Raises `InputError` with every problem at once."""
         from .downloads.download import DownloadPlan
         from .downloads.fetch import DownloadSettings
 
@@ -284,7 +284,7 @@ class Session:
 
 
 class ValueCache:
-    """A short-lived cache of at most `capacity` values, so that opening a form again costs no requests. Thread-safe."""
+    """A short-lived cache of at most `capacity` values, so opening a form again costs no requests. Thread-safe."""
 
     def __init__(self, capacity: int = 100) -> None:
         self._capacity = capacity

@@ -32,9 +32,9 @@ class ServiceSettings:
     body: int = 1024 * 1024  # of a request
     files: int = 8 * 1024 * 1024  # of a request for an action that takes files, which it carries as base64
     webhook_body: int = 8 * 1024 * 1024  # of a webhook
-    concurrency: int = 512  # requests of all known tenants
-    tenant_concurrency: int = 256  # requests of one tenant
-    unknown_concurrency: int = 64  # requests with a body over 64 KiB whose tenant is not known yet
+    concurrency: int = 512  # requests from all known tenants
+    tenant_concurrency: int = 256  # requests from one tenant
+    unknown_concurrency: int = 64  # requests with a body over 64 KiB whose tenant is not yet known
     open: bool = False  # callers on this machine need no key, even if the store has or had keys
     clients: int = 256  # clients that stay ready, one for each connection
     credentials: Mapping[str, Any] = field(default_factory=dict)  # of the app that people sign in with
