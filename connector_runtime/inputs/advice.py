@@ -44,7 +44,9 @@ class Advice:
                 checks.append(partial(_unknown_keys, row))
             offered = profile.choices.get(row.choices_from) if profile and row.choices_from else None
             if offered is not None and offered.choices and not row.choices:
-                checks.append(partial(_not_offered, row, offered.choices))
+                checks.append(
+                    partial(_not_offered, row, offered.choices, frozenset(each.value for each in offered.choices))
+                )
         for rule in table.rules:
             for key in rule.keys if rule.kind == "ignored" else ():
                 self._checks[key].append(partial(_ignored, rule, key, table.fields))
@@ -109,11 +111,10 @@ def _strange(schema: Any, value: Any, path: tuple[str | int, ...]) -> Iterator[t
 
 
 def _not_offered(
-    row: Input, offered: tuple[Choice, ...], value: Any, values: Values, touched: Values
+    row: Input, offered: tuple[Choice, ...], codes: frozenset[Any], value: Any, values: Values, touched: Values
 ) -> Iterator[Problem]:
-    values_known = {choice.value for choice in offered}
     for item in value if isinstance(value, list) else [value]:
-        if isinstance(item, str) and item not in values_known:
+        if isinstance(item, str) and item not in codes:
             known = {text.casefold(): choice.value for choice in offered for text in (choice.label, choice.value)}
             longer = [name for name in known if len(item) >= MIN_START and name.startswith(item.casefold())]
             close = closest(item.casefold(), known, CLOSE) or min(longer, key=len, default=None)
