@@ -179,7 +179,7 @@ class RequestError(ConnectorError):
 
     @property
     def answered(self) -> dict[str, Any]:
-        """The facts of the vendor's answer, for another error about it: `AuthError("…", **error.answered)`."""
+        """The facts of the vendor's response, for another error about it: `AuthError("…", **error.answered)`."""
         return {"status": self.status, "code": self.code, "tracking_id": self.tracking_id}
 
     def to_dict(self) -> dict[str, Any]:

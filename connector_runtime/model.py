@@ -133,13 +133,13 @@ class Next(NamedTuple):
 
 
 class Paging(NamedTuple):
-    """Where an answer holds the items of a list, and how to get from page to page."""
+    """Where a response holds the items of a list, and how to get from page to page."""
 
     items: str
     size: Place | None
     max: int
     next: tuple[Next, ...]
-    keys: tuple[str, ...]  # keys of the answer that describe the page, not the list
+    keys: tuple[str, ...]  # keys of the response that describe the page, not the list
     total: str | None = None  # the place of the total number of items
 
 
@@ -157,10 +157,10 @@ class Case(NamedTuple):
     """One kind of refusal: its condition, its meaning and its remedy."""
 
     when: Condition
-    text: str | None  # a pattern on the message
+    text: str | None  # a pattern that the message must match
     kind: str
     scopes_pattern: str | None  # finds the scopes for `do` in the message
-    scopes_from: str | None  # or their place in the answer
+    scopes_from: str | None  # or their place in the response
     do: str | None
 
 
@@ -180,7 +180,7 @@ class Errors(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Files:
-    """Where an answer lists files, and how to download them. Paths start at the answer or at a file's entry."""
+    """Where a response lists files, and how to download them. Paths start at the response or at a file's entry."""
 
     sources: tuple[tuple[str, ...], ...]
     url: tuple[str, ...]

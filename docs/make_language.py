@@ -28,7 +28,7 @@ TITLES = {
     "condition": "A condition",
     "test": "A test in a condition",
     "place": "A place in the request",
-    "source": "A place in an answer",
+    "source": "A place in a response",
     "seen": "A place in a refusal",
     "codecs": "A codec",
     "schema": "A schema",

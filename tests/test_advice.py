@@ -251,7 +251,7 @@ def test_a_range_ends_after_it_begins(
 def test_two_inputs_for_one_field_are_refused_unless_one_is_an_untouched_default(connector: Connector) -> None:
     both = {**MEETING, "settings_extra_fields": {"host_video": True}, "host_video_on_start": False}
     assert connector.actions["create-meeting"].preview(both)["body"]["settings"] == {"host_video": True}
-    says = {"inputs.settings_extra_fields.host_video": "is set by 'Host Video On Start' too: leave one of the two out"}
+    says = {"inputs.settings_extra_fields.host_video": "is also set by 'Host Video On Start': leave one of the two out"}
     for value in (False, True):
         extra = {"settings_extra_fields": {"host_video": value}, "host_video_on_start": True}
         assert refused(connector, "create-meeting", {**MEETING, **extra}) == says
@@ -266,8 +266,8 @@ def test_two_inputs_for_one_field_are_refused_unless_one_is_an_untouched_default
         ("add-meeting-registrant", {"org": "A"}, "org", " Did you mean 'organization'?"),
         ("update-user", {"dept": "A"}, "dept", " Did you mean 'department'?"),
         ("raw-request", {"path": "/users"}, "path", " Did you mean 'url'?"),
-        ("list-users", {"page_size": 30}, "page_size", " The pages of a list are read one after another"),
-        ("list-users", {"next_page_token": "t"}, "next_page_token", " The pages of a list are read one after another"),
+        ("list-users", {"page_size": 30}, "page_size", " Lists are read page by page"),
+        ("list-users", {"next_page_token": "t"}, "next_page_token", " Lists are read page by page"),
     ],
 )
 def test_zooms_own_name_of_a_field_leads_to_its_input(

@@ -150,7 +150,7 @@ def test_an_action_is_shown_with_the_kind_limits_and_choices_of_each_input(acme:
         "  Kind  --kind  whole number\n      One of: 1 One · 2 Two",
         "  Scan  --scan  file",
     ]
-    undeclared = "File Report (file-report) returns the vendor's answer; its fields are not declared.\n"
+    undeclared = "File Report (file-report) returns the vendor's response; its fields are not declared.\n"
     assert acme("show", "file-report", "--output") == (0, undeclared, "")
 
 

@@ -151,7 +151,7 @@ def test_wrong_options_and_wrong_values_are_reported_together(run: Run, zoom: Sa
         "  --topc: is not an option of create-meeting. Did you mean '--topic'?",
         "  --zz: is not an option of create-meeting.",
     ]
-    assert lines[2] == "  b: belongs to no option; write a value after its option"
+    assert lines[2] == "  b: does not belong to an option; write each value after its option"
     assert lines[3].startswith("  inputs.type: must be one of Instant meeting (1), ")
     code, out, err = run("run", "raw-request", "--url", "/x", "--method", "PSOT", "--file-data", f"logo=@{missing}")
     assert code == 2 and f"{missing}: No such file or directory" in err and "inputs.method: must be one of" in err

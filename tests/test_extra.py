@@ -123,7 +123,7 @@ def test_a_key_that_an_input_holds_is_that_inputs(connector: Connector) -> None:
 )
 def test_two_keys_for_one_place_are_refused(connector: Connector, extra: dict[str, Any]) -> None:
     second = [*extra][1]
-    says = "is set by another key of `extra` too: leave one of the two out"
+    says = "is also set by another key of `extra`: leave one of the two out"
     assert refused(connector, "create-meeting", extra) == {f"extra.{second}": says}
 
 

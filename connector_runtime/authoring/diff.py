@@ -312,7 +312,7 @@ def _narrowed(where: str, old: Any, new: Any, *, deep: bool = False) -> Changes:
 
 
 def _lost(where: str, before: Data, after: Data, word: str) -> Changes:
-    """Yield the keys and types that the schema of an answer or an event, under `word`, no longer promises."""
+    """Yield the keys and types that the schema of a response or an event, under `word`, no longer promises."""
     old, new = before.get(word), after.get(word)
     if not isinstance(old, Mapping) or not isinstance(new, Mapping):
         return

@@ -197,7 +197,7 @@ def _lengths(scopes: Iterable[Any]) -> set[int]:
 
 
 def _output(answer: Schema | None) -> dict[str, Json]:
-    """Return the answer's schema, as deep as is still readable, and a sample that fits it."""
+    """Return the response's schema, as deep as is still readable, and a sample that fits it."""
     for depth in (3, 2, 1):
         schema = shape(answer or {}, depth, answer=True)
         if len(json.dumps(schema)) <= MAX_OUTPUT:

@@ -224,7 +224,7 @@ def _merged(one: Schema, other: Schema) -> Schema:
 
 
 def arrays(schema: Schema | None) -> list[str]:
-    """Return the paths of the lists in an answer, such as `users` or `data.users`; `.` is the answer itself."""
+    """Return the paths of the lists in a response, such as `users` or `data.users`; `.` is the response itself."""
     places = {".": schema or {}}
     for name, part in _mapping(places["."].get("properties")).items():
         places[name] = part

@@ -39,7 +39,7 @@ Fields = list[tuple[tuple[str, ...], tuple[str, ...]]]  # paths in the request, 
 
 
 def parse(response: Response) -> Answer:
-    """Parse a response's body as JSON. If parsing fails, the answer's body is the `JsonError`."""
+    """Parse a response's body as JSON. If parsing fails, the response's body is the `JsonError`."""
     body: Any = None
     odd: list[str] = []
     if response.content and not response.content.isspace():
@@ -119,7 +119,7 @@ def _items(key: str, answer: Answer) -> tuple[list[Json], tuple[Problem, ...]]:
 
 
 def range_warnings(spec: ActionSpec, written: Mapping[str, Json], data: Json) -> Iterator[Problem]:
-    """Warn if an answer repeats a date or time from the query with a different value: it covers another range."""
+    """Warn if a response repeats a date or time from the query with a different value: it covers another range."""
     for row in spec.inputs.values() if isinstance(data, dict) else ():
         place = row.to[0] if row.type in ("date", "datetime") and row.to else None
         if place is None or place.kind != "query" or row.key not in written:
@@ -134,7 +134,7 @@ def range_warnings(spec: ActionSpec, written: Mapping[str, Json], data: Json) ->
 
 
 def is_refused(rules: Errors, answer: Answer) -> bool:
-    """Return whether an answer is an error, by its status or the definition's condition `failed`."""
+    """Return whether a response is an error, by its status or the definition's condition `failed`."""
     if answer.status >= 300 or rules.failed is None:
         return answer.status >= 300
     return isinstance(answer.body, dict) and conditions.holds(rules.failed, partial(places.look, answer=answer))
@@ -160,7 +160,7 @@ class RefusedResponse:
         self.is_foreign = path is not None and is_foreign(rules, response, answer)
 
     def look(self, name: str | None) -> Any:
-        """Return the value at a place in the answer; `code` stands for the place in `errors.code`."""
+        """Return the value at a place in the response; `code` stands for the place in `errors.code`."""
         source = self.rules.code if name == "code" else name
         return places.look(source, self.answer) if source else None
 

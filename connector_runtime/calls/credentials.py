@@ -160,7 +160,7 @@ def _base(profile: Profile, granted: Mapping[str, str] | None) -> str:
                 continue  # previews without a connection show the brace
             raise AuthError(Sentence("The connection lacks '{name}', which the base URL needs.", name=name))
         if rule.pattern is not None and not re.fullmatch(rule.pattern, value):
-            raise AuthError(Sentence("The connection's '{name}' has the wrong format.", name=name))
+            raise AuthError(Sentence("The connection's '{name}' is in the wrong format.", name=name))
         base = base.replace(f"{{{name}}}", value.rstrip("/"))
     names = profile.hosts
     if granted is not None and names:

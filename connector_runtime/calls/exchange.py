@@ -269,7 +269,7 @@ def _endless(page: Page, count: int, empty: int, *, is_over: bool, is_named: boo
     reason = Sentence("{vendor} sent the same page again")
     hint = Sentence("The items read so far are complete. Start the list again.")
     if is_named:
-        reason = Sentence("{vendor} gave the same next page again")
+        reason = Sentence("{vendor} pointed to the same next page again")
     elif not is_over:
         reason = Sentence("{count} pages in a row were empty", count=empty)
         hint = Sentence("The items read so far are complete. Continue from the cursor later.")

@@ -91,7 +91,7 @@ def parse(
     problems += [Problem(name, f"is not an option of {spec.key}.{nearest(name, names)}") for name in unknown]
     for before, word in pairwise(["", *rest]):
         if not word.startswith("--") and ("=" in before or not before.startswith("--")):  # no unknown option's value
-            problems.append(Problem(word, "belongs to no option; write a value after its option"))
+            problems.append(Problem(word, "does not belong to an option; write each value after its option"))
     inputs = read_file(parser.prog, chosen.inputs) if getattr(chosen, "inputs", None) else {}
     if not isinstance(inputs, dict):
         raise wrong(parser.prog, chosen.inputs, 'must contain a JSON object such as {"topic": "Weekly"}')
@@ -208,7 +208,7 @@ KINDS = {
     "datetime": "date and time",
     "json": "JSON",
     "any": "JSON or text",
-    "array": "list",  # of JSON Schema
+    "array": "list",  # from JSON Schema
 }
 PLURALS = {"string": "strings", "text": "strings", "secret": "secrets", "boolean": "booleans"}
 PLURALS |= {"datetime": "dates and times", "json": "JSON values", "any": "values"}
@@ -244,7 +244,7 @@ def output_table(spec: ActionSpec) -> Iterator[str]:
     """Yield the lines about an action's result, one per field: path, type, `secret` if it is one, description."""
     schema = spec.output.get("schema", {}) if spec.output else {}
     fields = {path: field for path, field in secrets.fields(schema) if path and field.get("type") != "object"}
-    undeclared = schema.get("description", "the vendor's answer; its fields are not declared")
+    undeclared = schema.get("description", "the vendor's response; its fields are not declared")
     yield f"{spec.label} ({spec.key}) returns{':' if fields else f' {undeclared}.'}"
     for path, field in fields.items():
         kinds = field.get("type", [])

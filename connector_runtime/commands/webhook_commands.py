@@ -229,7 +229,7 @@ def _event(trigger: Trigger, name: str) -> Event:
 def secrets_of(context: Context, trigger: Trigger) -> dict[str, list[str]]:
     """Return the secrets of a trigger by client id, from the environment; empty if there are none.
 
-    They are separated by blanks or commas, each as SECRET or CLIENT_ID=SECRET. A bare secret belongs to the app whose
+    They are separated by spaces or commas, each as SECRET or CLIENT_ID=SECRET. A bare secret belongs to the app whose
     client id is in the environment; its key is "" if there is none.
     """
     connector, secrets = context.load(None), dict[str, list[str]]()

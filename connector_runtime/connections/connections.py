@@ -185,7 +185,7 @@ class Connections:
             if not names:
                 raise AuthError(Sentence("No account is connected yet."), hint=Sentence("Connect an account."))
             if len(names) > 1:
-                what = Sentence("There are several connections: {names}.", names=tuple(names))
+                what = Sentence("There is more than one connection: {names}.", names=tuple(names))
                 raise AuthError(what, hint=Sentence("Choose one of them."))
             name = names[0]
         record, key = self._record(name), self._key(name)

@@ -87,7 +87,7 @@ def _attributes(definition: object, *names: str) -> dict[str, Json]:
 
 
 def safety(effect: str | None) -> dict[str, bool]:
-    """Return hints on whether to ask a person for confirmation, and whether a repetition is harmless."""
+    """Return hints on whether to ask a person for confirmation, and whether a retry is harmless."""
     return dict(zip(("read_only", "destructive", "idempotent"), SAFETY[effect], strict=True))
 
 

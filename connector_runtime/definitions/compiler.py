@@ -22,7 +22,7 @@ Shared = Callable[[str], Json]  # a file name of schemas/ -> its data
 Codecs = Mapping[str, Callable[[Any], Any]]
 
 RULES = ("at_least_one", "at_most_one", "together", "in_order", "ignored")
-FILE_WORDS = ("url", "type", "size", "id", "token")  # each of these keys names a key of a file's entry in the answer
+FILE_WORDS = ("url", "type", "size", "id", "token")  # each of these keys names a key of a file's entry in the response
 PLAN_WORDS = ("on", "labels", "per", "when", "rate")  # keys of a limit that are not plans
 
 

@@ -168,7 +168,7 @@ class Connector:
         return self.profile.phrasebook
 
     def gaps(self) -> list[Problem]:
-        """Return missing and superfluous translations, which break nothing. Other faults raise `DefinitionError`."""
+        """Return missing and unused translations; neither breaks anything. Other faults raise `DefinitionError`."""
         from . import documents, locales
 
         if not self.translations:

@@ -110,7 +110,7 @@ def ui_schema(spec: ActionSpec, say: Say = same) -> dict[str, Json]:
 
 
 def _boolean_hints(schema: Mapping[str, Any], labels: list[str]) -> dict[str, Json]:
-    """Return the hints that show booleans, at any depth, as a list of yes, no and no choice."""
+    """Return the hints that show booleans, at any depth, as a list of yes, no and unset."""
     if schema.get("type") == "boolean":
         return {"ui:widget": "select", "ui:enumNames": labels}
     if schema.get("type") == "array" and isinstance(schema.get("items"), Mapping):

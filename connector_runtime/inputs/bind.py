@@ -123,7 +123,7 @@ def constraints(table: InputTable) -> Iterator[Constraint]:
             what = Sentence("is required when {condition}: enter '{label}'{example}", **slots)
             yield Constraint(where, what, when=when, needs=(row.key,))
     for spread, name, key in _overlaps(rows):
-        what = Sentence("is set by '{label}' too: leave one of the two out", label=rows[key].label)
+        what = Sentence("is also set by '{label}': leave one of the two out", label=rows[key].label)
         test = partial(_has_key, spread, name)
         yield Constraint(f"inputs.{spread}.{name}", what, touched=((key,), (spread,)), test=test)
     for rule in table.rules:
@@ -371,10 +371,10 @@ class InputReading:
 
 
 def _meant(table: InputTable, name: str) -> str:
-    """Suggest the input that an unknown name may mean: one that fills the vendor's field so named, or the nearest."""
+    """Suggest the input that an unknown name means: one that fills the vendor's field of that name, or the closest."""
     paging = getattr(table, "paging", None)
     if paging and name in paging.keys:
-        return Sentence(" The pages of a list are read one after another: use `limit` and `cursor`.")
+        return Sentence(" Lists are read page by page: use `limit` and `cursor`.")
     for row in table.fields.values():
         for place in row.to:
             if not place.spread and place.path[-1:] == (name,):

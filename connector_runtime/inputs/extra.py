@@ -60,7 +60,7 @@ def read_extra(table: InputTable, extra: Any, values: Mapping[str, Any]) -> tupl
         what = problem.what if problem else _fault(table, place, value, taken, within)
         problems += [Problem(where, what)] if what else []
         placed.append((place, value))
-        take(path, Sentence("is set by another key of `extra` too: leave one of the two out"))
+        take(path, Sentence("is also set by another key of `extra`: leave one of the two out"))
     return tuple(placed), problems
 
 

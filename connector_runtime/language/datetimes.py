@@ -1,4 +1,4 @@
-"""Date-times: strings in requests, text for people, and instants read from answers. Pure."""
+"""Date-times: strings in requests, text for people, and instants read from responses. Pure."""
 
 from __future__ import annotations
 

@@ -12,10 +12,10 @@ from ..sentences import Sentence
 DIGITS = bytes.maketrans(b"123456789", b"000000000")
 MAX_DIGITS = 300  # of a whole number; longer ones fit no `float`, and Python refuses to print huge ones
 LONG = b"0" * MAX_DIGITS
-DEPTH = 128  # levels of an answer: more than vendors use, fewer than any JSON reader supports
+DEPTH = 128  # levels of a response: more than vendors use, fewer than any JSON reader supports
 NESTED = frozenset((dict, list))
 VALUES = 200_000
-CONTAINERS = 1_000_000  # objects and lists in an answer; each takes fifty times as much memory as its text
+CONTAINERS = 1_000_000  # objects and lists in a response; each takes fifty times as much memory as its text
 SHOWN = 60  # characters of a key that a message quotes
 
 

@@ -1,4 +1,4 @@
-"""Places: where a value goes in a request (`to`), and where it is in an answer (`from`). Pure.
+"""Places: where a value goes in a request (`to`), and where it is in a response (`from`). Pure.
 
 `body.settings.audio`, `query.x`, `path`; `status`, `header.link`, `link.next`, `body.users.0.id`.
 """
@@ -22,7 +22,7 @@ CALL_KNOBS = {
     "retry.max_count": "maximum number of retries",
     "retry.delay_ms": "milliseconds between retries",
     "retry.on_all_errors": "retry after every error, not only after 5xx and network errors",
-    "retry.exponential": "grow the pauses instead of the fixed delay",
+    "retry.exponential": "back off exponentially instead of using the fixed delay",
 }
 
 
@@ -53,7 +53,7 @@ class Answer(NamedTuple):
 
 
 def look(source: str, answer: Answer) -> Any:
-    """Return the value at a place of an answer: `status`, `header.x`, `body.a.0`, `link.next`; None if absent."""
+    """Return the value at a place of a response: `status`, `header.x`, `body.a.0`, `link.next`; None if absent."""
     kind, rest, steps = _parts(source)
     if kind == "status":
         return answer.status

@@ -198,13 +198,13 @@ class Pacer:
     def _refused(self, limit: LabelLimit, until: float) -> RateLimited:
         at = datetimes.of_epoch(until)
         slots = {"name": limit.name, "time": f"{at:%Y-%m-%d %H:%M:%S} UTC"}
-        what = Sentence("{vendor} accepts no '{name}' requests of this account until {time}.", **slots)
+        what = Sentence("{vendor} is not accepting '{name}' requests from this account until {time}.", **slots)
         return RateLimited(what, hint=WAIT, retriable=True, retry_at=at)
 
     def _check_budgets(self, permit: Permit, limit: LabelLimit, now: float) -> None:
         out = limit.look(now).out
         if out > now:
-            what = Sentence("{vendor} accepts no more '{name}' requests of this account today.", name=limit.name)
+            what = Sentence("{vendor} accepts no more '{name}' requests from this account today.", name=limit.name)
             raise _used_up(what, WAIT_UNTIL, out)
         for rate, labels in limit.budgets:
             used = sum(self._label_limit(permit, label).look(now).used_on(today(now)) for label in labels)

@@ -3,8 +3,8 @@
 A key is `ck_ID_SECRET`. Its secret has 256 random bits, so one fast digest is enough to protect it. Every request looks
 up its key in the store. A revoked key leaves an entry behind, so a store that once had keys never becomes open.
 
-A run with an idempotency key holds that key's lease and first writes an entry without a response. A repetition that
-finds the lease taken is refused. If the lease is free but the entry has no response, the first run died and may have
+A run with an idempotency key holds that key's lease and first writes an entry without a response. A retry that finds
+the lease taken is refused. If the lease is free but the entry has no response, the first run died and may have
 made its change, so only a read runs again.
 """
 
@@ -67,7 +67,7 @@ class ApiKeys:
         return f"ck_{key_id}_{secret}", key
 
     def list(self) -> Iterator[ApiKey]:
-        """Return the valid keys in the order of their ids."""
+        """Return the valid keys, ordered by id."""
         rows = self._store.rows(self._prefix, _key_fields)
         return (ApiKey(place.removeprefix(self._prefix), **fields) for place, fields, _ in rows if fields is not None)
 
@@ -120,7 +120,7 @@ def _key_fields(content: bytes) -> dict[str, Any] | None:
 
 @shows()
 class FirstAnswer(NamedTuple):
-    """The response to the first request with an idempotency key, which repetitions get too."""
+    """The response to the first request with an idempotency key, which retries also get."""
 
     status: int
     body: bytes
@@ -137,7 +137,7 @@ class RunLock:
     running: Mapping[str, Any]
 
     def end(self, first: FirstAnswer | None) -> None:
-        """Store the response that repetitions get from now on; None frees the key, as if it had never been used."""
+        """Store the response that retries get from now on; None frees the key, as if it had never been used."""
         record = first and {**self.running, "status": first.status, "body": first.body.decode()}
         self.store.put(self.place, json_text.write(record) if record else None, self.version)
         self.lease.release()
@@ -161,7 +161,7 @@ class Idempotency:
         running = {"mark": request_digest, "at": self._clock()}
         first, _, _ = self._read(place, running, effect)
         if first is not None:
-            return first  # without a lease, which most repetitions do not need
+            return first  # without a lease, which most retries do not need
         lease = self._store.lease(f"lease/{place}", self._lease)
         with ExitStack() as stack:
             if lease is not None:

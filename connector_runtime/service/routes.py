@@ -261,7 +261,7 @@ class StreamedLines(StreamingResponse):
 
 
 async def _end(context: RequestContext, lock: RunLock, first: FirstAnswer | ConnectorError | None) -> None:
-    """Store the response for repetitions. None frees the key, as does an error after which a retry may succeed."""
+    """Store the response for retries. None frees the key, as does an error after which a retry may succeed."""
     if isinstance(first, ConnectorError):
         is_final = isinstance(first, RequestError) and not isinstance(first, AuthError) and not first.retriable
         document = context.document(first)

@@ -1,8 +1,8 @@
-"""Stores events between acceptance and handling, so none is lost and repeats are recognised.
+"""Stores events between acceptance and handling, so none is lost and duplicates are detected.
 
-An event waits under `waiting/`; afterwards, `done/` has its id or `aside/` the event. The new state is written before
-the old one is deleted, so after a crash both may exist, and the newer one is valid. The process that delivers an event
-leases it, and renews the lease while its handler runs. Callers pass the current time.
+An event waits under `waiting/`; after that, either its id is under `done/` or the event itself is under `aside/`. The
+new state is written before the old one is deleted, so after a crash both may exist, and the newer one wins. The process
+that delivers an event leases it, and renews the lease while its handler runs. Callers pass the current time.
 """
 
 from __future__ import annotations
@@ -54,11 +54,11 @@ class InboxEntry:
         """Return the entry from the bytes of `to_bytes`. Raises `ValueError` or `TypeError` for other bytes."""
         head, _, body = content.partition(b"\n")
         fields = json_text.read(head)
-        if "turn" in fields:  # versions up to 0.1 call `replays` this
+        if "turn" in fields:  # versions up to 0.1 used this name for `replays`
             fields["replays"] = fields.pop("turn")
         event = cls(event_id=event_id, body=body, version=version, **fields)
         if not all(isinstance(getattr(event, name), kind) for name, kind in FIELDS.items()):
-            raise ValueError("the bytes are not an event of the inbox")
+            raise ValueError("the bytes are not an inbox event")
         return event
 
 

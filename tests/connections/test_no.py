@@ -83,7 +83,7 @@ def test_a_connection_that_is_not_there_says_which_are(person: Person, connectio
         assert told(lambda: ask("main")) == lacking  # noqa: B023
     for name in ("b", "a"):
         connections.adopt("oauth2", OAUTH2, Tokens(granted={"access_token": "t"}), name=name)
-    assert told(connections.open) == whole("token", "There are several connections: a, b.", "Choose one of them.")
+    assert told(connections.open) == whole("token", "There is more than one connection: a, b.", "Choose one of them.")
     assert told(lambda: connections.open("main")) == whole(
         "token", "There is no connection main.", "Connections: a, b."
     )

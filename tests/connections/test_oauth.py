@@ -511,7 +511,7 @@ def test_a_later_sign_in_replaces_the_connection_of_that_name(person: Person, co
 def test_with_several_connections_one_must_be_named(person: Person, connections: Connections) -> None:
     person.connect(connections, name="one")
     person.connect(connections, name="b/two ü")
-    with pytest.raises(AuthError, match="There are several connections: b/two ü, one"):
+    with pytest.raises(AuthError, match="There is more than one connection: b/two ü, one"):
         connections.open()
     assert connections.open("b/two ü").name == "b/two ü"
 

@@ -202,7 +202,7 @@ def test_each_no_of_a_pacer_is_the_whole_error(limits: Limits, time: Time) -> No
     assert until.endswith("T00:00:00Z")
     assert said == {
         "kind": "quota",
-        "message": "The vendor accepts no more 'light' requests of this account today.",
+        "message": "The vendor accepts no more 'light' requests from this account today.",
         "hint": f"Wait until {until.partition('T')[0]} 00:00 UTC.",
         **about,
     }

@@ -274,7 +274,9 @@ def test_a_connection_is_used_by_name_and_the_only_one_without(
     assert tenants.acme.post(CREATE, json=MEETING).status_code == 200
     connect(connector, tenants.store, zoom, "acme", "second")
     refused = tenants.acme.post(CREATE, json=MEETING)
-    assert refused.status_code == 424 and "There are several connections: main, second." in refused.json()["message"]
+    assert (
+        refused.status_code == 424 and "There is more than one connection: main, second." in refused.json()["message"]
+    )
 
 
 def test_a_request_id_is_kept_if_it_is_one(local: httpx.Client) -> None:

@@ -17,7 +17,7 @@ from ..documents import Path, walk
 from .faults import CheckedFile, References
 
 SLOT = re.compile(r"\{([^{}]*)\}")
-SINGLE = ("status", "code", "count")  # places of an answer that take no name after them
+SINGLE = ("status", "code", "count")  # places of a response that take no name after them
 FAILED = ("status", "header", "body")
 TOKEN = ("status", "code", "header", "body")
 SEEN = ("status", "code", "path", "header", "body")
@@ -47,7 +47,7 @@ def paging(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> No
 
 
 def errors(file: CheckedFile, rows: Mapping[str, Input], refs: References) -> None:
-    """Report error cases that test a place that no answer has, or that an earlier case hides."""
+    """Report error cases that test a place that no response has, or that an earlier case hides."""
     for at, condition in _each(("oauth", "revoked_when"), file.part("oauth").get("revoked_when", [])):
         _looks(file, at, condition, TOKEN)
     _errors(file, ("errors",), SEEN)
@@ -78,7 +78,7 @@ def _errors(file: CheckedFile, root: tuple[str, ...], kinds: tuple[str, ...]) ->
 
 
 def _looks(file: CheckedFile, at: Path, raw: Any, kinds: tuple[str, ...]) -> None:
-    """Report a condition that tests anything but places of an answer."""
+    """Report a condition that tests anything but places of a response."""
     for name, values, _ in conditions.parse(raw):
         kind, _, rest = name.partition(".")
         if kind not in kinds or bool(rest) is (kind in SINGLE):
