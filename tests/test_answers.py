@@ -391,7 +391,7 @@ def test_the_next_call_of_an_account_that_is_shut_does_not_sleep(call: Any, vend
     with pytest.raises(RateLimited) as first:
         call.run("get-user", ME)
     before = vendor.sent
-    with pytest.raises(RateLimited, match="accepts no 'light' requests of this account until") as second:
+    with pytest.raises(RateLimited, match="is not accepting 'light' requests from this account until") as second:
         call.run("get-user", ME)
     assert vendor.sent == before
     assert first.value.retry_at is not None and second.value.retry_at is not None

@@ -188,7 +188,7 @@ def test_each_no_of_a_pacer_is_the_whole_error(limits: Limits, time: Time) -> No
     day = at.partition("T")[0]
     assert said == {
         "kind": "rate_limit",
-        "message": f"The vendor accepts no 'light' requests of this account until {day} 00:01:01 UTC.",
+        "message": f"The vendor is not accepting 'light' requests from this account until {day} 00:01:01 UTC.",
         "hint": "Nothing was sent. Try again after that time.",
         **about,
     }

@@ -157,7 +157,7 @@ def test_a_vendor_that_shuts_for_longer_than_a_call_waits_is_not_waited_for(
         pacer.ask(waits)
     assert caught.value.to_dict() == {
         "kind": "rate_limit",
-        "message": "The vendor accepts no 'light' requests of this account until 2026-11-01 12:01:01 UTC.",
+        "message": "The vendor is not accepting 'light' requests from this account until 2026-11-01 12:01:01 UTC.",
         "hint": "Nothing was sent. Try again after that time.",
         "problems": [],
         "retriable": True,
