@@ -31,7 +31,7 @@ async function translate(code) {
   $("connection-word").textContent = t("Run with");
   $("locale-word").textContent = t("Language");
   $("list").setAttribute("aria-label", t("Actions"));
-  $("filter").placeholder = t("Find an action (press /)");
+  $("filter").placeholder = t("Find an action (/)");
   $("filter").setAttribute("aria-label", t("Find an action"));
   $("form-pane").setAttribute("aria-label", t("Inputs"));
   $("result-pane").setAttribute("aria-label", t("Request and result"));
