@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Self, TypeVar, dataclass_transform
 
 MAX_LENGTH = 180  # characters of the fields in a repr
@@ -47,4 +47,4 @@ class Struct:
 
     def replace(self, **changes: Any) -> Self:
         """Return a copy with new values for these fields."""
-        return replace(self, **changes)  # type: ignore[type-var]
+        return type(self)(**self.__dict__ | changes)  # twice as fast as `dataclasses.replace`

@@ -137,7 +137,7 @@ def test_a_response_about_another_range_than_was_asked_for_causes_a_warning(
     )
     assert [warning.where for warning in result.warnings] == warns
     if warns:
-        assert "'From' was 2026-05-01, and became 2026-10-01" in result.warnings[0].what
+        assert "'From' was 2026-05-01 but came back as 2026-10-01" in result.warnings[0].what
 
 
 @pytest.mark.parametrize(

@@ -120,11 +120,11 @@ def _items(key: str, answer: Answer) -> tuple[list[Json], tuple[Problem, ...]]:
 
 def range_warnings(spec: ActionSpec, written: Mapping[str, Json], data: Json) -> Iterator[Problem]:
     """Warn if a response repeats a date or time from the query with a different value: it covers another range."""
-    for row in spec.inputs.values() if isinstance(data, dict) else ():
-        place = row.to[0] if row.type in ("date", "datetime") and row.to else None
-        if place is None or place.kind != "query" or row.key not in written:
+    for key, value in written.items() if isinstance(data, dict) else ():
+        row = spec.inputs[key]
+        if row.type not in ("date", "datetime") or not row.to or row.to[0].kind != "query":
             continue
-        ours, theirs = str(written[row.key]), data.get(place.path[0])
+        ours, theirs = str(value), data.get(row.to[0].path[0])
         one, other = datetimes.instant(ours), datetimes.instant(theirs if isinstance(theirs, str) else None)
         by_day = DAY in (len(ours), len(str(theirs))) or datetimes.is_local(ours)
         if one and other and (one.date() != other.date() if by_day else one != other):

@@ -47,15 +47,19 @@ def is_local(text: str) -> bool:
     return _ZONE.search(text[10:]) is None
 
 
-def in_zone(value: Any, zone: Any) -> str:
-    """Return a time as `2026-11-01 04:00 America/New_York`; in UTC if the zone is unknown. A filter in expressions."""
+def in_zone(value: Any, zone: Any) -> str | None:
+    """Return `2026-11-01T09:00:00Z` as `2026-11-01 04:00 America/New_York`, or in UTC if the zone is unknown.
+
+    None if clocks in that zone show the time that the value shows. An expression filter.
+    """
     from zoneinfo import ZoneInfo
 
-    moment = instant(value)
     try:
-        return f"{moment.astimezone(ZoneInfo(str(zone))):%Y-%m-%d %H:%M} {zone}" if moment else readable(value)
+        moment = datetime.fromisoformat(str(value)).astimezone(ZoneInfo(str(zone)))
     except (KeyError, ValueError, OSError, OverflowError):  # also if the machine has no time zone data
         return readable(value)
+    shown = moment.isoformat(" ", "minutes")[:16]
+    return None if shown == f"{str(value)[:10]} {str(value)[11:16]}" else f"{shown} {zone}"
 
 
 def instant(value: Any) -> datetime | None:
