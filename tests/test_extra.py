@@ -199,8 +199,9 @@ def test_the_command_line_takes_places_with_json_or_text(run: Any) -> None:
     assert code == 0
     assert shown["body"] == {"topic": "T", "a": [1, True]}
     assert shown["url"].endswith("?b=two%20words") and shown["headers"]["X-C"] == "="
-    code, _, errors = run(*arguments, "--extra", "nonsense", "--extra", "body.topic=U")
+    twice = ["--extra", "query.b=1", "--extra", "query.b=2"]
+    code, _, errors = run(*arguments, "--extra", "nonsense", "--extra", "body.topic=U", *twice)
     assert code == 2
-    assert "--extra: is 'nonsense'; write it as PLACE=VALUE" in errors
+    assert "--extra nonsense: is not PLACE=VALUE" in errors and "--extra query.b: is set twice; keep one" in errors
     assert "extra.body.topic: is set by the input 'Topic'" in errors
     assert errors.count("nonsense") == 1

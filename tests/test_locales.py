@@ -19,6 +19,7 @@ from zoom_connector import ApiError, Client, Connector, InputError
 from zoom_connector.sandbox import Sandbox
 
 HERE = Path(__file__).parent
+ROOT = HERE.parent
 Edit = Callable[[str, str], None]
 
 FRENCH = """\
@@ -375,3 +376,15 @@ def test_a_single_call_may_be_answered_in_a_language(connector: Connector) -> No
         assert client.choices("create-meeting", "type", locale="de").choices[0].label == "Sofortmeeting"
         with pytest.raises(InputError, match="is required: enter 'User Id'"):
             client.run("get-user", {})
+
+
+def test_a_complete_translation_is_written_as_it_stands(
+    tmp_path: Path, run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then a later `locale de` shows only what is new."""
+    for name in ("connector.yaml", "icon.svg", "actions", "connection", "triggers", "schemas", "locales"):
+        source = ROOT / name
+        shutil.copytree(source, tmp_path / name) if source.is_dir() else shutil.copy(source, tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    assert run("locale", "de")[0] == 0
+    assert (tmp_path / "locales/de.yaml").read_text() == (ROOT / "locales/de.yaml").read_text()

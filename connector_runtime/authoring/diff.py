@@ -121,7 +121,7 @@ def _scopes(where: str, old: Data, new: Data) -> Changes:
 
 
 def _rule(rule: Data) -> str:
-    return f"{rule['kind'].replace('_', ' ')} of {', '.join(rule['inputs'])}"
+    return f"{rule['kind'].replace('_', ' ').replace('one', 'one of')} {', '.join(rule['inputs'])}"
 
 
 def _covers(old: Data, new: Data, keys: set[str]) -> bool:

@@ -113,15 +113,18 @@ def parse(
 
 
 def _extra(texts: Iterable[str]) -> tuple[dict[str, Any] | None, list[Problem]]:
-    """Return the values of `--extra PLACE=VALUE` by place; a value that is not JSON is text."""
-    extra, problems = dict[str, Any](), list[Problem]()
+    """Return the values of `--extra PLACE=VALUE` by place; a value that is not JSON is a string."""
+    extra: dict[str, Any] = {}
+    problems: list[Problem] = []
     for place, equals, value in (text.partition("=") for text in texts):
+        if not equals or place in extra:
+            what = "is set twice; keep one" if equals else "is not PLACE=VALUE, such as query.x=1"
+            problems.append(Problem(f"--extra {place}", what))
+            continue
         try:
-            extra |= {place: json.loads(value)} if equals else {}
+            extra[place] = json.loads(value)
         except (ValueError, RecursionError):
             extra[place] = value
-        if not equals:
-            problems.append(Problem("--extra", f"is {place!r}; write it as PLACE=VALUE, such as query.x=1"))
     return extra or None, problems
 
 
@@ -236,8 +239,8 @@ def input_table(spec: ActionSpec, width: int = 100) -> Iterator[str]:
         for rule in spec.rules:
             names = ", ".join(spec.inputs[key].label for key in rule.keys)
             when = f" when {conditions.phrase(rule.when, dict(spec.inputs))}" if rule.when else ""
-            kind = rule.kind.replace("together", "all or none").replace("_", " ")
-            yield from _wrapped(f"{kind} of: {names}{when}", 2, width)
+            kind = rule.kind.replace("together", "all or none").replace("_", " ").replace("one", "one of")
+            yield from _wrapped(f"{kind}: {names}{when}" + (f": {rule.says}" if rule.says else ""), 2, width)
 
 
 def output_table(spec: ActionSpec) -> Iterator[str]:
