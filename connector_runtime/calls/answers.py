@@ -32,7 +32,7 @@ PREVENTED_HINT = Sentence("The change was probably not made. Check before you se
 FAILED_HINT = Sentence(
     "{vendor}'s server failed, but the change may still have been made. Check in {vendor} before you run this again."
 )
-DAY = 10  # characters of a date
+DAY = 10  # characters in a date
 MAX_NUMBERS = 5  # numbers quoted in a warning
 KNOWN_STATUSES = frozenset(HTTPStatus)
 Fields = list[tuple[tuple[str, ...], tuple[str, ...]]]  # paths in the request, each with the inputs that fill it

@@ -38,8 +38,8 @@ class ListPosition(NamedTuple):
 def start(paging: Paging) -> ListPosition:
     """Return the position of the first page, at the maximum page size.
 
-    Even a call with a small limit reads a large page, because a page token fits only the size that it was made for:
-    whoever continues the list then needs few requests.
+    Even a call with a small limit reads a large page, because a page token works only with the page size it was issued
+    for: large pages keep the number of requests low when the list is continued.
     """
     return ListPosition(0 if paging.size is None else paging.max)
 

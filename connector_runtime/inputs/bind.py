@@ -24,7 +24,7 @@ from .advice import Advice
 from .extra import NO_EXTRA, Placed, read_extra
 from .values import as_json, is_json, json_problems
 
-DAY = 10  # characters of a date
+DAY = 10  # characters in a date
 MAX_SUGGESTIONS = 20  # unknown names for which a message suggests the nearest
 
 _BAD = NoValue()  # not JSON, or present under two names
@@ -159,7 +159,7 @@ def _rule(rule: Rule, rows: list[Input]) -> Iterator[Constraint]:
 
 
 def _overlaps(rows: Mapping[str, Input]) -> Iterator[tuple[str, str, str]]:
-    """Yield the inputs that fill one key of another input's map: the map's input, the key, and the filling input."""
+    """Yield each input that fills one key of another input's map: the map input, the key, and this input."""
     for spread in rows.values():
         for row in rows.values() if any(place.spread for place in spread.to) else ():
             for place in row.to:

@@ -43,7 +43,7 @@ RAW_PATH = (  # a path under the base URL: no host, no `..`, nothing hidden by (
 
 
 def whole(inner: str, *, blank: bool = False) -> str:
-    """Return the pattern of `inner` with optional blanks around it; with `blank`, blanks alone match too."""
+    """Return a pattern for `inner` with optional blanks around it; with `blank`, blanks alone also match."""
     return rf"^\s*(?:(?:{inner})\s*)?$" if blank else rf"^\s*(?:{inner})\s*$"
 
 
@@ -57,12 +57,12 @@ def any_case(word: str) -> str:
 
 
 def spelled_integer(value: int) -> str:
-    """Return the pattern of every decimal spelling of an integer: 8, 08, 8.0."""
+    """Return a pattern that matches every decimal spelling of an integer: 8, 08, 8.0."""
     return rf"{'-' if value < 0 else ''}0*{abs(value)}(?:\.0+)?"
 
 
 def integers(low: int | None, high: int | None) -> str:
-    """Return the pattern of every decimal spelling of the integers from `low` to `high`; None means no limit."""
+    """Return a pattern that matches every decimal spelling of the integers from `low` to `high`; None: no limit."""
     return rf"(?:{_range(low, high)})(?:\.0+)?"
 
 
