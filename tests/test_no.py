@@ -85,7 +85,7 @@ def test_a_list_that_is_none_says_so(connector: Connector) -> None:
 def test_a_list_that_does_not_end_says_where_to_go_on(connector: Connector) -> None:
     again = [say({"users": [{"id": "a"}], "next_page_token": token}) for token in ("t", "u", "t")]
     refused = told(lambda: run(connector, "list-users", {}, *again))
-    what = "The list does not end: after 3 items, Zoom gave the same next page again."
+    what = "The list does not end: after 3 items, Zoom pointed to the same next page again."
     hint = "The items read so far are complete. Start the list again."
     assert refused == whole("api", what, hint, status=200, items_read=3, retriable=True)
     empty = [say({"users": [], "next_page_token": f"t{number}"}) for number in range(EMPTY_PAGES + 1)]
