@@ -310,7 +310,7 @@ class SignatureError(ConnectorError, kind="signature", http_status=401):
 
 
 class PayloadError(ConnectorError, kind="payload", http_status=400):
-    """A signed webhook whose body is not a JSON object: respond with 400 and deliver nothing."""
+    """A signed webhook that cannot be read: acknowledge it and deliver nothing, as a repeat would not help."""
 
     title = Sentence("The webhook cannot be read")
     remedy = Sentence("Deliver nothing; the body is not a JSON object.")

@@ -12,6 +12,7 @@ from .structs import Struct, shows
 Json = Any
 NOTHING: Mapping[str, Json] = {}
 READS = ("GET", "HEAD", "OPTIONS")
+BODILESS = (*READS, "DELETE")  # methods of requests without a body by default
 MAX_KEYS = 8  # in a repr
 
 

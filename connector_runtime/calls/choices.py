@@ -295,6 +295,6 @@ def plain(text: str) -> str:
     if text.isascii():
         return text.casefold()
     for _ in range(2):  # decomposing can create capitals, and lower case can create marks
-        # letter by letter, because sorting a long run of marks in a whole string takes quadratic time
+        # one character at a time: normalizing a long run of marks in one string takes quadratic time
         text = "".join([unicodedata.normalize("NFKD", letter) for letter in text]).casefold()
     return "".join(letter for letter in text if not unicodedata.combining(letter)).translate(_UNMARKED)

@@ -103,14 +103,13 @@ class Credentials:
 
 
 def lay_out(profile: Profile, base_url: str | None, granted: Mapping[str, str] | None) -> Credentials:
-    """Return a connection's part of every request; for previews (`granted` is None), with secrets masked.
+    """Return what a connection adds to each request, with secrets masked for a preview (`granted` is None).
 
     Raises `AuthError` for values that cannot be sent, or that lead to a host other than the vendor's.
     """
     kind = connection_of(profile, granted)
     if kind is None and granted:
-        names = tuple(sorted(granted))
-        raise AuthError(Sentence("No kind of connection here has values named {names}.", names=names))
+        raise AuthError(Sentence("No kind of connection here has values named {names}.", names=tuple(sorted(granted))))
     headers, query, shown = bodies.Pairs(), bodies.Pairs(), bodies.Pairs()
     basic, secrets = dict[str, str](), list[str]()
     grants = kind.grants if kind else ()

@@ -17,7 +17,7 @@ from ..inputs.values import json_problems
 from ..language import expressions, hosts
 from ..language.codecs import writer
 from ..language.places import text_of
-from ..model import READS, ActionSpec, Json, Place, Request
+from ..model import BODILESS, READS, ActionSpec, Json, Place, Request
 from ..sentences import Sentence
 from . import bodies
 from .credentials import Credentials
@@ -116,7 +116,7 @@ def draft(
     tree: dict[str, Any] = copy.deepcopy(spec.body) if spec.body else {}
     for place, value in (*placed, *extra):
         _put(result, tree, place, value)
-    if tree or (layout.has_body and result.method not in (*READS, "DELETE")):
+    if tree or (layout.has_body and result.method not in BODILESS):
         result.body = tree
     if result.call.get("file_names"):
         result.parts = bodies.renamed(result.parts, dict(result.call.pop("file_names")))

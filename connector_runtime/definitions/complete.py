@@ -12,7 +12,7 @@ from typing import Any
 
 from ..language import expressions, places
 from ..language.schema_faults import nearest
-from ..model import READS
+from ..model import BODILESS
 from .documents import Path
 
 Raw = Mapping[str, Any]
@@ -118,7 +118,7 @@ def _obvious_place(key: str, data: Raw, taken: Mapping[str, str]) -> tuple[str, 
     request = _map(data, "request")
     method, path = request.get("method"), request.get("path")
     constant = next((f"request.{word}" for word in ("query", "body") if key in _map(request, word)), None)
-    kind = "query" if method in (*READS, "DELETE") else "body"
+    kind = "query" if method in BODILESS else "body"
     if isinstance(path, str) and f"{{{key}}}" in path:
         kind = "path"
     elif not isinstance(method, str):

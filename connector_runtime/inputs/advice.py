@@ -13,7 +13,7 @@ from typing import Any
 
 from ..errors import Problem
 from ..language import conditions, datetimes, expressions
-from ..language.schema_faults import closest, fits, nearest
+from ..language.schema_faults import closest, fits, nearest, suggestion
 from ..model import Choice, Input, InputTable, Rule, Warn
 from ..sentences import Sentence
 from ..types.base import quoted
@@ -118,7 +118,7 @@ def _not_offered(
             known = {text.casefold(): choice.value for choice in offered for text in (choice.label, choice.value)}
             longer = [name for name in known if len(item) >= MIN_START and name.startswith(item.casefold())]
             close = closest(item.casefold(), known, CLOSE) or min(longer, key=len, default=None)
-            meant = Sentence(" Did you mean '{name}'?", name=known[close]) if close is not None else ""
+            meant = suggestion(known[close] if close is not None else None)
             what = Sentence("{value} is not in the list of known values.{meant}", value=quoted(row, item), meant=meant)
             yield Problem(f"inputs.{row.key}", what)
 

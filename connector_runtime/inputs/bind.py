@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from ..errors import MOST, InputError, Problem
 from ..language import conditions
 from ..language.datetimes import instant, is_local, written
-from ..language.schema_faults import Fault, closest, kind_of, nearest
+from ..language.schema_faults import Fault, closest, kind_of, nearest, suggestion
 from ..model import Condition, Input, InputTable, Rule
 from ..sentences import Sentence, both, either, labels
 from ..structs import shows
@@ -378,7 +378,7 @@ def _meant(table: InputTable, name: str) -> str:
     for row in table.fields.values():
         for place in row.to:
             if not place.spread and place.path[-1:] == (name,):
-                return Sentence(" Did you mean '{name}'?", name=row.key)
+                return suggestion(row.key)
             if place.spread and (place.path[-1:] == (name,) or name in row.schema.get("properties", ())):
                 return Sentence(" It belongs in '{label}' ({name}).", label=row.label, name=row.key)
     return nearest(name, table.inputs)

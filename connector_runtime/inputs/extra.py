@@ -13,7 +13,7 @@ from typing import Any
 from ..errors import Problem
 from ..language import patterns, places
 from ..language.schema_faults import kind_of
-from ..model import ActionSpec, InputTable, Place
+from ..model import BODILESS, ActionSpec, InputTable, Place
 from ..sentences import Sentence
 from ..types.base import HEADER_LINE
 from ..types.collections import GUARDED_HEADERS
@@ -23,7 +23,6 @@ Placed = tuple[tuple[Place, Any], ...]
 Path = tuple[str, ...]  # a kind of place and its steps
 NO_EXTRA: Placed = ()
 MAX_KEYS = 100
-BODILESS = ("GET", "HEAD", "OPTIONS", "DELETE")
 NAME = re.compile(r"[^.*\s]+")
 OWN_HEADERS = {
     *GUARDED_HEADERS,

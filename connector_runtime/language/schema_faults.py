@@ -36,8 +36,12 @@ KINDS = {
 
 def nearest(name: str, known: Iterable[str], otherwise: str = "", least: float = 0.6) -> str:
     """Return ` Did you mean 'topic'?` if a known name is at `least` this similar (0 to 1); otherwise, a remedy."""
-    close = closest(name, known, least)
-    return Sentence(" Did you mean '{name}'?", name=close) if close is not None else otherwise and f" {otherwise}"
+    return suggestion(closest(name, known, least)) or (otherwise and f" {otherwise}")
+
+
+def suggestion(name: str | None) -> str:
+    """Return ` Did you mean 'topic'?`, or nothing for None."""
+    return Sentence(" Did you mean '{name}'?", name=name) if name is not None else ""
 
 
 def closest(name: str, known: Iterable[str], least: float = 0.6) -> str | None:

@@ -1,6 +1,6 @@
 """The routes that run actions and manage connections, only for the caller's tenant.
 
-Repetitions with an idempotency key get a run's first response, unless nothing was sent or a retry may succeed. A
+A retry with the same idempotency key gets the first run's response, unless nothing was sent or it may now succeed. A
 browser that returns from a sign-in has no API key; its unguessable `state` identifies the tenant.
 """
 

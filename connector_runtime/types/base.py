@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..language import json_text, patterns
-from ..language.schema_faults import Fault, closest, fits, schema_faults
+from ..language.schema_faults import Fault, closest, fits, schema_faults, suggestion
 from ..model import Input, Json
 from ..sentences import Sentence
 
@@ -90,7 +90,7 @@ class InputType:
             names = [*names[:6], Sentence("{count} more", count=len(names) - 6)]
         known = {name.casefold(): text for text, label in titles for name in (label, text)}
         close = closest(value.casefold(), known) if isinstance(value, str) else None
-        meant = Sentence(" Did you mean '{name}'?", name=known[close]) if close is not None else ""
+        meant = suggestion(known[close] if close is not None else None)
         slots = {"choices": tuple(names), "value": quoted(row, value), "meant": meant}
         return [((), Sentence("must be one of {choices}; it is {value}.{meant}", **slots))]
 
